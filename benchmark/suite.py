@@ -1,0 +1,277 @@
+"""Suites: what a run compares, as a TOML file that refuses what it does not understand."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from ..datasets import DATASETS, InputError, TargetRule, closest_match
+from ..explainers import ARCHITECTURES, CONTROLS, EXPLAINERS, ClassifierTraining
+from .metrics import METRICS
+
+SCHEMA_VERSION = 1
+_BUILTIN = Path(__file__).resolve().parent / "suites"
+_Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
+Params = dict[str, Any]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DatasetSpec(_Section):
+    """A dataset of the suite.
+
+    Attributes:
+        type: Name in the catalog of datasets.
+        params: Its parameters; a relative ``root`` lies below the run's data folder.
+        targets: Which outputs are explained: ``label`` or ``predicted``.
+        samples: Samples explained at most, the first ones; None for all.
+    """
+
+    type: str
+    params: Params = {}
+    targets: TargetRule = TargetRule.LABEL
+    samples: int | None = Field(default=None, ge=1)
+
+
+class TrainSpec(_Section):
+    """How a run trains a classifier that it does not find.
+
+    Attributes:
+        dataset: Id of the training data in the suite.
+        validation: Id of the validation data in the suite.
+        epochs: As in `ClassifierTraining`, like the rest; None takes the default there.
+    """
+
+    dataset: str
+    validation: str
+    epochs: int = Field(default=ClassifierTraining.epochs, ge=1)
+    batch_size: int = Field(default=ClassifierTraining.batch_size, ge=1)
+    learning_rate: float = Field(default=ClassifierTraining.learning_rate, gt=0)
+    weight_decay: float = Field(default=ClassifierTraining.weight_decay, ge=0)
+    augment: Literal["flips", "mirror", "none"] = "flips"
+    class_weights: bool = True
+    workers: int = Field(default=0, ge=0)
+
+    def settings(self, *, seed: int) -> ClassifierTraining:
+        """The training settings without the data."""
+        return ClassifierTraining(**self.model_dump(exclude={"dataset", "validation"}), seed=seed)
+
+
+class ClassifierSpec(_Section):
+    """A classifier of the suite: a checkpoint, or an architecture and how to train it, or a user's finished module.
+
+    Attributes:
+        checkpoint: File, or ``builtin:NAME``.
+        type: Name in the catalog of architectures; with ``checkpoint`` only for code of your own.
+        params: Parameters of the architecture.
+        train: How to train it; without ``checkpoint`` and ``train`` the module is taken as it comes.
+        datasets: Ids of the datasets that it explains; None for every evaluated one.
+        allow_chance: Whether to go on with a classifier that is not better than chance.
+    """
+
+    checkpoint: str | None = None
+    type: str | None = None
+    params: Params = {}
+    train: TrainSpec | None = None
+    datasets: tuple[str, ...] | None = None
+    allow_chance: bool = False
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.checkpoint is None and self.type is None:
+            raise ValueError("wanted either checkpoint or type (an architecture)")
+        if self.checkpoint is not None and self.train is not None:
+            raise ValueError("has both checkpoint and train; remove one")
+        return self
+
+
+class ExplainerSpec(_Section):
+    """An explainer of the suite.
+
+    Attributes:
+        type: Name in the catalog of explainers; None for the id itself.
+        params: Its parameters.
+        fit_on: Id of the dataset that an explainer which needs fitting is fitted on.
+        weights: Per id of a classifier, the file (or ``builtin:NAME``) with what was fitted before.
+    """
+
+    type: str | None = None
+    params: Params = {}
+    fit_on: str | None = None
+    weights: dict[str, str] = {}
+
+
+class Suite(_Section):
+    """Everything that decides the scores of a run, except the data folder and the device.
+
+    Attributes:
+        schema_version: Version of this format.
+        name: Name of the suite.
+        description: One sentence for people.
+        seed: Base seed; every explainer's own is derived from it and its id.
+        batch_size: Images per call of an explainer.
+        shard_size: Samples per cell, the unit that is stored and resumed.
+        preparation: What happens to raw maps before scoring: ``positive`` part or ``absolute`` value.
+        metrics: Names in the catalog of metrics.
+        evaluate: Ids of the datasets that are explained; None for every one.
+        datasets: By id.
+        classifiers: By id.
+        explainers: By id; the controls run always and need not be listed.
+        data_hint: Where the data are to be had, shown when they are missing.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    name: _Identifier
+    description: str = ""
+    seed: int = Field(default=0, ge=0)
+    batch_size: int = Field(default=16, ge=1)
+    shard_size: int = Field(default=32, ge=1)
+    preparation: Literal["positive", "absolute"] = "positive"
+    metrics: tuple[str, ...] = (
+        "relevance_mass_accuracy",
+        "relevance_rank_accuracy",
+        "complexity",
+        "sparseness",
+    )
+    evaluate: tuple[str, ...] | None = None
+    datasets: dict[_Identifier, DatasetSpec] = Field(min_length=1)
+    classifiers: dict[_Identifier, ClassifierSpec] = Field(min_length=1)
+    explainers: dict[_Identifier, ExplainerSpec] = {}
+    data_hint: str = ""
+
+    @field_validator("metrics")
+    @classmethod
+    def _no_repeats(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(names)) != len(names) or not names:
+            raise ValueError("wanted at least one metric, each once")
+        return names
+
+    @property
+    def evaluated(self) -> tuple[str, ...]:
+        """Ids of the datasets that are explained."""
+        return tuple(self.datasets) if self.evaluate is None else self.evaluate
+
+    def classifiers_for(self, dataset: str) -> list[str]:
+        """Ids of the classifiers that explain a dataset."""
+        return [name for name, spec in self.classifiers.items() if spec.datasets is None or dataset in spec.datasets]
+
+    def explainers_with_controls(self) -> dict[str, ExplainerSpec]:
+        """Explainers by id: the suite's own, then the controls that it does not list."""
+        return {**self.explainers, **{name: ExplainerSpec() for name in CONTROLS if name not in self.explainers}}
+
+    def explainer_type(self, explainer: str) -> str:
+        """Catalog name of an explainer of the suite."""
+        return self.explainers_with_controls()[explainer].type or explainer
+
+
+def builtin_suites() -> list[str]:
+    """Names of the suites that ship with the package."""
+    return sorted(path.stem for path in _BUILTIN.glob("*.toml"))
+
+
+def load_suite(name_or_path: str) -> Suite:
+    """Read a suite and check every name and parameter in it.
+
+    Args:
+        name_or_path: Name of a built-in suite, or a TOML file.
+
+    Raises:
+        InputError: For an unknown suite, a file that is no TOML, an unknown key or name, or a wrong value.
+    """
+    path = Path(name_or_path)
+    if name_or_path in builtin_suites():
+        path = _BUILTIN / f"{name_or_path}.toml"
+    elif path.suffix != ".toml":
+        raise InputError(f"unknown suite {name_or_path!r}; {closest_match(name_or_path, builtin_suites())}, or a .toml file")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read suite {path}: {error}; wanted a TOML file") from error
+    return parse_suite(text, source=str(path))
+
+
+def parse_suite(text: str, *, source: str) -> Suite:
+    """Check the text of a suite.
+
+    Args:
+        text: TOML.
+        source: Where it came from, for errors.
+
+    Raises:
+        InputError: As `load_suite`.
+    """
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{source} is not valid TOML: {error}") from error
+    try:
+        suite = Suite.model_validate(content)
+    except ValidationError as error:
+        raise InputError(f"{source}: {_first_problem(error)}") from error
+    try:
+        _check_references(suite)
+        _check_plugins(suite)
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from error
+    return suite
+
+
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        key = str(first["loc"][-1])
+        return f"unknown key {place!r}; {closest_match(key, _keys_at(first['loc'][:-1]))}"
+    if first["type"] == "missing":
+        return f"key {place!r} is missing"
+    given = f" is {first['input']!r}" if not isinstance(first["input"], dict) else ""
+    return f"{place}{given}: {first['msg'].removeprefix('Value error, ')}"
+
+
+def _keys_at(place: tuple[int | str, ...]) -> list[str]:
+    sections: dict[str, type[_Section]] = {
+        "datasets": DatasetSpec,
+        "classifiers": ClassifierSpec,
+        "explainers": ExplainerSpec,
+    }
+    model = Suite if not place else TrainSpec if place[-1] == "train" else sections[str(place[0])]
+    return list(model.model_fields)
+
+
+def _check_references(suite: Suite) -> None:
+    def check(kind: str, name: str | None, known: list[str]) -> None:
+        if name is not None and name not in known:
+            raise InputError(f"{kind} is {name!r}, which the suite does not define; {closest_match(name, known)}")
+
+    datasets, classifiers = list(suite.datasets), list(suite.classifiers)
+    for name in suite.evaluated:
+        check("evaluate", name, datasets)
+        if not suite.classifiers_for(name):
+            raise InputError(f"no classifier explains dataset {name!r}; add it to a classifier's datasets")
+    for key, classifier in suite.classifiers.items():
+        for name in classifier.datasets or ():
+            check(f"classifiers.{key}.datasets", name, datasets)
+        if classifier.train is not None:
+            check(f"classifiers.{key}.train.dataset", classifier.train.dataset, datasets)
+            check(f"classifiers.{key}.train.validation", classifier.train.validation, datasets)
+    for key, explainer in suite.explainers.items():
+        check(f"explainers.{key}.fit_on", explainer.fit_on, datasets)
+        for name in explainer.weights:
+            check(f"explainers.{key}.weights", name, classifiers)
+
+
+def _check_plugins(suite: Suite) -> None:
+    for name in suite.metrics:
+        METRICS.get(name)
+    for dataset in suite.datasets.values():
+        DATASETS.checked_params(dataset.type, dataset.params)
+    for classifier in suite.classifiers.values():
+        if classifier.type is not None:
+            ARCHITECTURES.checked_params(classifier.type, classifier.params)
+    for key, explainer in suite.explainers.items():
+        EXPLAINERS.checked_params(explainer.type or key, explainer.params)
+        if "seed" in explainer.params:
+            raise InputError(f"explainers.{key}.params has a seed; seeds come from the suite's seed and the name")

@@ -1,0 +1,41 @@
+"""Explainers: who explains, behind one interface."""
+
+from .artefact import write_atomically
+from .classifiers import (
+    ARCHITECTURES,
+    Architecture,
+    Classifier,
+    ClassifierTraining,
+    Performance,
+    builtin_checkpoints,
+    checkpoint_path,
+    evaluate_classifier,
+    load_classifier,
+    measure_performance,
+    save_classifier,
+    train_classifier,
+)
+from .explainer import Explainer, ExplainerError
+from .nem import NemtExplainer
+from .registry import CONTROLS, EXPLAINERS
+
+__all__ = [
+    "ARCHITECTURES",
+    "CONTROLS",
+    "EXPLAINERS",
+    "Architecture",
+    "Classifier",
+    "ClassifierTraining",
+    "Explainer",
+    "ExplainerError",
+    "NemtExplainer",
+    "Performance",
+    "builtin_checkpoints",
+    "checkpoint_path",
+    "evaluate_classifier",
+    "load_classifier",
+    "measure_performance",
+    "save_classifier",
+    "train_classifier",
+    "write_atomically",
+]

@@ -1,0 +1,92 @@
+"""Trained things on disk: one safetensors file whose header carries the JSON that explains it.
+
+One file cannot be separated from its description, is replaced atomically, and never executes code when read, which a
+pickle does.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from ..datasets import InputError
+
+_HEADER_KEY = "xaibench"
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that readers see the old content or the new, never a part.
+
+    Args:
+        path: Where to write; folders are made.
+        content: The bytes.
+
+    Raises:
+        InputError: If the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}; choose a folder that you may write to") from error
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def save_artefact(path: Path, *, tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
+    """Store tensors and what they are.
+
+    Args:
+        path: Target file, by convention ``*.safetensors``.
+        tensors: Named tensors.
+        description: Plain data for JSON; must hold ``format`` and ``format_version``.
+    """
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    header = {_HEADER_KEY: json.dumps(description, sort_keys=True, allow_nan=False)}
+    write_atomically(path, save(plain, metadata=header))
+
+
+def load_artefact(path: Path, *, wanted_format: str, wanted_version: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read tensors and what they are.
+
+    Args:
+        path: File written by `save_artefact`.
+        wanted_format: Format that the caller understands.
+        wanted_version: Version that the caller understands.
+
+    Returns:
+        Tensors by name, and the description.
+
+    Raises:
+        InputError: If there is no such file, it is not safetensors, or it holds something else.
+    """
+    if not path.is_file():
+        raise InputError(f"no file {path}; wanted a {wanted_format} (.safetensors)")
+    try:
+        with safe_open(path, framework="pt", device="cpu") as stream:
+            header = stream.metadata() or {}
+            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 - not a mapping
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} cannot be read as safetensors ({error}); wanted a {wanted_format}") from error
+    try:
+        description: dict[str, Any] = json.loads(header[_HEADER_KEY])
+    except (KeyError, json.JSONDecodeError) as error:
+        raise InputError(f"{path} has no xaibench description in its header; wanted a {wanted_format}") from error
+    found = (description.get("format"), description.get("format_version"))
+    if found != (wanted_format, wanted_version):
+        raise InputError(f"{path} is {found[0]} version {found[1]}; wanted {wanted_format} version {wanted_version}")
+    return tensors, description

@@ -1,0 +1,23 @@
+"""Classifiers: what is explained, frozen."""
+
+from .architectures import ARCHITECTURES, Network
+from .checkpoint import Architecture, builtin_checkpoints, checkpoint_path, load_classifier, save_classifier
+from .classifier import Classifier
+from .performance import Performance, measure_performance
+from .training import ClassifierTraining, evaluate_classifier, train_classifier
+
+__all__ = [
+    "ARCHITECTURES",
+    "Architecture",
+    "Classifier",
+    "ClassifierTraining",
+    "Network",
+    "Performance",
+    "builtin_checkpoints",
+    "checkpoint_path",
+    "evaluate_classifier",
+    "load_classifier",
+    "measure_performance",
+    "save_classifier",
+    "train_classifier",
+]

@@ -1,0 +1,164 @@
+"""The one interface behind which every explainer lies."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar, Self, final
+
+import torch
+from torch import Tensor, nn
+
+from ..datasets import Dataset, InputError
+from .classifiers import Classifier
+from .randomness import preserved_random_state
+
+
+class ExplainerError(RuntimeError):
+    """A plugin broke the contract of `Explainer`: a defect of the plugin, not of the user's input."""
+
+
+class Explainer(ABC):
+    """Answers «which pixels speak for output t?» for one classifier.
+
+    Plugins implement `_attribute`; whatever they do there, `explain` gives inputs, gradients, hooks and the global
+    random state back as they were.
+
+    Attributes:
+        family: Kind of method, such as ``gradient``, ``perturbation``, ``amortized`` or ``control``.
+        citation: Authors, venue, year.
+        is_control: Whether this is a control: it runs beside rivals to show what a score is worth.
+        sees_gt_masks: Whether it is shown the annotated region: true for the oracle alone.
+        needs_fit: Whether it must be fitted (or loaded) before it explains.
+    """
+
+    family: ClassVar[str]
+    citation: ClassVar[str]
+    is_control: ClassVar[bool] = False
+    sees_gt_masks: ClassVar[bool] = False
+    needs_fit: ClassVar[bool] = False
+
+    def __init__(self, classifier: Classifier, *, seed: int = 0) -> None:
+        """Bind the explainer to a classifier.
+
+        Args:
+            classifier: What is explained; its parameters are never changed.
+            seed: Seed of everything that is random about the explainer, 0 <= seed < 2**32.
+        """
+        self.classifier = classifier
+        self.seed = seed
+
+    @classmethod
+    def unsupported(cls, classifier: Classifier) -> str | None:
+        """Why this explainer cannot explain that classifier, or None if it can."""
+        return None
+
+    def fit(self, dataset: Dataset, *, validation: Dataset | None = None, progress: bool = False) -> None:  # noqa: B027
+        """Learn from images; most explainers have nothing to learn.
+
+        Args:
+            dataset: Training images; annotated regions are not to be used.
+            validation: Images for choosing what to keep.
+            progress: Whether to show a progress bar.
+        """
+
+    def save(self, path: Path) -> None:
+        """Store what `fit` learned, with hashes of classifier, data and settings.
+
+        Raises:
+            InputError: If there is nothing to store.
+        """
+        raise InputError(f"{type(self).__name__} learns nothing, so there is nothing to save")
+
+    @classmethod
+    def load(cls, path: str | Path, classifier: Classifier) -> Self:
+        """Restore what `save` stored.
+
+        Raises:
+            InputError: If the file cannot be used, or was fitted on another classifier.
+        """
+        raise InputError(f"{cls.__name__} learns nothing, so there is nothing to load")
+
+    @property
+    def fit_record(self) -> dict[str, Any] | None:
+        """What is known of the fit (data, settings, curve, ``fit_seconds``), or None where nothing is learned."""
+        return None
+
+    @final
+    def explain(self, images: Tensor, targets: Tensor, *, gt_masks: Tensor | None = None) -> Tensor:
+        """Attribute the targets to pixels.
+
+        Args:
+            images: float32 (B, C, H, W) in [0, 1], on the classifier's device.
+            targets: int64 (B,), output to explain per image.
+            gt_masks: bool (B, H, W), used by the oracle alone.
+
+        Returns:
+            Raw attributions, float32 (B, H, W): larger speaks more for the target; signed where the method is.
+
+        Raises:
+            InputError: If images, targets or masks have another shape, dtype or range.
+            ExplainerError: If the plugin returns another shape or dtype.
+        """
+        self._check(images, targets, gt_masks)
+        with _no_trace(self.classifier), preserved_random_state():
+            own_images, own_targets = images.detach().clone(), targets.detach().clone()
+            if self.sees_gt_masks:
+                if gt_masks is None:
+                    raise InputError(f"{type(self).__name__} needs gt_masks; the dataset has none or none were passed")
+                attribution = self._attribute_from_masks(own_images, own_targets, gt_masks.clone())
+            else:
+                attribution = self._attribute(own_images, own_targets)
+            attribution = attribution.detach()
+        wanted = (len(images), *images.shape[-2:])
+        if tuple(attribution.shape) != wanted or attribution.dtype != torch.float32:
+            raise ExplainerError(
+                f"{type(self).__name__} returned {attribution.dtype} {tuple(attribution.shape)}; wanted float32 {wanted}"
+            )
+        return attribution
+
+    @abstractmethod
+    def _attribute(self, images: Tensor, targets: Tensor) -> Tensor:
+        """Compute attributions; arguments and result as in `explain`, arguments are private copies."""
+
+    def _attribute_from_masks(self, images: Tensor, targets: Tensor, gt_masks: Tensor) -> Tensor:
+        """Compute attributions of a control that sees the annotated regions."""
+        raise NotImplementedError
+
+    def _check(self, images: Tensor, targets: Tensor, gt_masks: Tensor | None) -> None:
+        name, channels = type(self).__name__, self.classifier.channels
+        if images.ndim != 4 or images.shape[1] != channels or images.dtype != torch.float32:
+            raise InputError(
+                f"{name}: images are {images.dtype} {tuple(images.shape)}; wanted float32 (B, {channels}, H, W) in [0, 1]"
+            )
+        if targets.shape != (len(images),) or targets.dtype != torch.int64:
+            raise InputError(
+                f"{name}: targets are {targets.dtype} {tuple(targets.shape)}; wanted int64 ({len(images)},)"
+            )
+        n_outputs = len(self.classifier.output_names)
+        if len(targets) and not (0 <= int(targets.min()) and int(targets.max()) < n_outputs):
+            raise InputError(
+                f"{name}: targets reach from {int(targets.min())} to {int(targets.max())}; wanted 0 to {n_outputs - 1}"
+            )
+        wanted = (len(images), *images.shape[-2:])
+        if gt_masks is not None and (tuple(gt_masks.shape) != wanted or gt_masks.dtype != torch.bool):
+            raise InputError(f"{name}: gt_masks are {gt_masks.dtype} {tuple(gt_masks.shape)}; wanted bool {wanted}")
+
+
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+
+@contextmanager
+def _no_trace(module: nn.Module) -> Iterator[None]:
+    """Give gradients, gradient switches and hooks of a module back as they were."""
+    parameters = [(p, p.requires_grad, None if p.grad is None else p.grad.clone()) for p in module.parameters()]
+    hooks = [(getattr(m, kind), set(getattr(m, kind))) for m in module.modules() for kind in _HOOKS]
+    try:
+        yield
+    finally:
+        for parameter, requires_grad, grad in parameters:
+            parameter.requires_grad_(requires_grad)
+            parameter.grad = grad
+        for registered, before in hooks:
+            for key in set(registered) - before:
+                del registered[key]

@@ -1,0 +1,34 @@
+"""The catalog of explainers."""
+
+from ..datasets import Catalog
+from .captum_explainers import (
+    GradCamExplainer,
+    GradientShapExplainer,
+    InputXGradientExplainer,
+    IntegratedGradientsExplainer,
+    OcclusionExplainer,
+    SaliencyExplainer,
+)
+from .controls import CentreGaussianControl, OracleControl, RandomControl, SobelControl, UniformControl
+from .explainer import Explainer
+from .nem import NemtExplainer
+
+EXPLAINERS: Catalog[Explainer] = Catalog("explainer", entry_point_group="xaibench.explainers")
+
+for _name, _explainer in {
+    "random": RandomControl,
+    "uniform": UniformControl,
+    "centre_gaussian": CentreGaussianControl,
+    "sobel": SobelControl,
+    "oracle": OracleControl,
+    "saliency": SaliencyExplainer,
+    "input_x_gradient": InputXGradientExplainer,
+    "integrated_gradients": IntegratedGradientsExplainer,
+    "gradient_shap": GradientShapExplainer,
+    "gradcam": GradCamExplainer,
+    "occlusion": OcclusionExplainer,
+    "nemt": NemtExplainer,
+}.items():
+    EXPLAINERS.register(_name, _explainer)
+
+CONTROLS = ("random", "uniform", "centre_gaussian", "sobel", "oracle")
