@@ -3,6 +3,7 @@
 import traceback
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from math import isfinite
 from statistics import median
 from typing import Any
 
@@ -98,7 +99,7 @@ def cell_id(bench: Workbench, cell: Cell) -> str:
             "explainer": bench.explainer_identity(cell.explainer, cell.classifier),
             "batch_size": suite.batch_size,
             "preparation": suite.preparation,
-            "metrics": [[metric.name, metric.version, metric.params] for metric in bench.metrics],
+            "metrics": [[metric.name, metric.library, metric.params] for metric in bench.metrics],
         }
     )
 
@@ -213,7 +214,7 @@ def _scored_rows(
                     **_case_facts(bench, cell, case, scores[index]),
                     metric=metric.name,
                     score=values[index] if statuses[index] is Status.OK else None,
-                    chance=None if statuses[index] is Status.NOT_APPLICABLE else chances[index],
+                    chance=chances[index] if isfinite(chances[index]) else None,
                     status=statuses[index],
                 )
             )

@@ -44,7 +44,7 @@ def timed(call: Callable[[], T], *, device: torch.device) -> Timed[T]:
     torch.cuda.synchronize(device)
     torch.cuda.reset_peak_memory_stats(device)
     with torch.cuda.device(device):
-        start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
         start.record()
         result = call()
         end.record()

@@ -51,20 +51,16 @@ def prepare(attribution: Tensor, *, chain: PreparationChain) -> PreparedAttribut
             f"attribution is {attribution.dtype} {tuple(attribution.shape)}; wanted float32 (B, H, W), "
             "one map per case with channels already reduced"
         )
-    raw = attribution.detach()
-    match chain:
-        case "positive":
-            maps = raw.clamp(min=0)
-        case "absolute":
-            maps = raw.abs()
-        case _:
-            raise InputError(
-                f"unknown preparation chain {chain!r}; {closest_match(chain, list(get_args(PreparationChain)))}"
-            )
-    maximum = maps.amax(dim=(1, 2), keepdim=True)
-    # The raw map is asked: the positive part would turn -inf into an innocent 0.
-    finite = raw.isfinite().all(dim=2, keepdim=True).all(dim=1, keepdim=True)
+    known = get_args(PreparationChain)
+    if chain not in known:
+        raise InputError(f"unknown preparation chain {chain!r}; {closest_match(chain, list(known))}")
+    raw = attribution.detach().contiguous()
+    maps = raw.clamp(min=0) if chain == "positive" else raw.abs()
+    # Extremes of the raw map: the positive part would turn -inf into an innocent 0. Extremes are NaN where a pixel is.
+    finite = raw.amin(dim=(1, 2)).isfinite() & raw.amax(dim=(1, 2)).isfinite()
+    maximum = maps.amax(dim=(1, 2))
     degenerate = ~finite | (maximum == 0)
     # Division, not multiplication by 1 / maximum, which overflows where the maximum is denormal.
-    maps = torch.where(degenerate, 0.0, maps / torch.where(degenerate, 1.0, maximum))
-    return PreparedAttribution(maps=maps.contiguous().cpu(), degenerate=degenerate.flatten().cpu())
+    maps /= torch.where(degenerate, 1.0, maximum)[:, None, None]
+    maps[degenerate] = 0.0
+    return PreparedAttribution(maps=maps.cpu(), degenerate=degenerate.cpu())

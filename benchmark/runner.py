@@ -12,6 +12,7 @@ from typing import Any, Literal
 import torch
 from tqdm import tqdm
 
+from .. import __version__
 from ..datasets import InputError
 from .cells import Cell, CellResult, cell_id, plan_cells, run_cell
 from .clock import device_name
@@ -171,7 +172,6 @@ def _manifest(bench: Workbench, ids: list[str], *, fits: list[dict[str, Any]], l
                 "name": metric.name,
                 "higher_is_better": metric.higher_is_better,
                 "library": metric.library,
-                "version": metric.version,
                 "params": metric.params,
                 "citation": metric.citation,
             }
@@ -205,7 +205,7 @@ def _manifest(bench: Workbench, ids: list[str], *, fits: list[dict[str, Any]], l
         ],
         "fits": fits,
         "environment": {
-            "xaibench": version("xaibench"),
+            "xaibench": __version__,
             **{name: version(name) for name in ("torch", "captum", "quantus", "timm", "numpy")},
             "python": platform.python_version(),
             "platform": platform.system(),

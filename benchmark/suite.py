@@ -10,7 +10,6 @@ from ..datasets import DATASETS, InputError, TargetRule, closest_match
 from ..explainers import ARCHITECTURES, CONTROLS, EXPLAINERS, ClassifierTraining
 from .metrics import METRICS
 
-SCHEMA_VERSION = 1
 _BUILTIN = Path(__file__).resolve().parent / "suites"
 _Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 Params = dict[str, Any]
@@ -94,13 +93,13 @@ class ExplainerSpec(_Section):
     Attributes:
         type: Name in the catalog of explainers; None for the id itself.
         params: Its parameters.
-        fit_on: Id of the dataset that an explainer which needs fitting is fitted on.
+        fit_on: Per id of a classifier, the id of the dataset that an explainer which needs fitting is fitted on.
         weights: Per id of a classifier, the file (or ``builtin:NAME``) with what was fitted before.
     """
 
     type: str | None = None
     params: Params = {}
-    fit_on: str | None = None
+    fit_on: dict[str, str] = {}
     weights: dict[str, str] = {}
 
 
@@ -123,7 +122,7 @@ class Suite(_Section):
         data_hint: Where the data are to be had, shown when they are missing.
     """
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1]
     name: _Identifier
     description: str = ""
     seed: int = Field(default=0, ge=0)
@@ -242,8 +241,8 @@ def _keys_at(place: tuple[int | str, ...]) -> list[str]:
 
 
 def _check_references(suite: Suite) -> None:
-    def check(kind: str, name: str | None, known: list[str]) -> None:
-        if name is not None and name not in known:
+    def check(kind: str, name: str, known: list[str]) -> None:
+        if name not in known:
             raise InputError(f"{kind} is {name!r}, which the suite does not define; {closest_match(name, known)}")
 
     datasets, classifiers = list(suite.datasets), list(suite.classifiers)
@@ -258,7 +257,9 @@ def _check_references(suite: Suite) -> None:
             check(f"classifiers.{key}.train.dataset", classifier.train.dataset, datasets)
             check(f"classifiers.{key}.train.validation", classifier.train.validation, datasets)
     for key, explainer in suite.explainers.items():
-        check(f"explainers.{key}.fit_on", explainer.fit_on, datasets)
+        for name, dataset in explainer.fit_on.items():
+            check(f"explainers.{key}.fit_on", name, classifiers)
+            check(f"explainers.{key}.fit_on.{name}", dataset, datasets)
         for name in explainer.weights:
             check(f"explainers.{key}.weights", name, classifiers)
 
@@ -273,5 +274,12 @@ def _check_plugins(suite: Suite) -> None:
             ARCHITECTURES.checked_params(classifier.type, classifier.params)
     for key, explainer in suite.explainers.items():
         EXPLAINERS.checked_params(explainer.type or key, explainer.params)
+        factory: Any = EXPLAINERS.get(explainer.type or key)
+        unfitted = [name for name in suite.classifiers if name not in {**explainer.fit_on, **explainer.weights}]
+        if factory.needs_fit and unfitted:
+            raise InputError(
+                f"explainer {key!r} must be fitted; give explainers.{key}.fit_on.{unfitted[0]} a dataset of the suite, "
+                f"or explainers.{key}.weights.{unfitted[0]} a file"
+            )
         if "seed" in explainer.params:
             raise InputError(f"explainers.{key}.params has a seed; seeds come from the suite's seed and the name")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -29,6 +29,8 @@ from .suite import ClassifierSpec, Params, Suite
 
 _PERFORMANCE_SAMPLES = 256
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class _Failure:
@@ -51,7 +53,7 @@ class Workbench:
             device: Where classifiers compute.
         """
         self.suite, self.run_dir, self.data_dir, self.device = suite, run_dir, data_dir, device
-        self._built: dict[tuple[str, ...], Any] = {}
+        self._built: dict[tuple[str, ...], object] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_built": {}}
@@ -71,8 +73,7 @@ class Workbench:
     def classifier_record(self, name: str) -> dict[str, Any]:
         """What is known of the classifier's training; empty for a module that came finished."""
         self.classifier(name)
-        record: dict[str, Any] = self._built["classifier_record", name]
-        return record
+        return cast(dict[str, Any], self._built["classifier_record", name])
 
     def scores(self, dataset: str, classifier: str, sample: Sample) -> Tensor:
         """The classifier's scores (K,) of a sample of a dataset, on the CPU.
@@ -85,8 +86,7 @@ class Workbench:
             with torch.no_grad():
                 return network.scores(sample.image[None].to(network.device))[0].cpu()
 
-        scores: Tensor = self._once(("scores", dataset, classifier, sample.sample_id), compute)
-        return scores
+        return self._once(("scores", dataset, classifier, sample.sample_id), compute)
 
     def performance(self, dataset: str, classifier: str) -> Performance:
         """How good the classifier is on (the first 256 samples of) a dataset that it explains."""
@@ -124,8 +124,8 @@ class Workbench:
         }
         if classifier in spec.weights:
             identity["weights"] = blake2b(checkpoint_path(spec.weights[classifier]).read_bytes()).hexdigest()
-        elif spec.fit_on is not None:
-            identity["fit_on"] = self.dataset(spec.fit_on).info.fingerprint
+        elif classifier in spec.fit_on:
+            identity["fit_on"] = self.dataset(spec.fit_on[classifier]).info.fingerprint
         return identity
 
     def explainer_seed(self, name: str) -> int:
@@ -137,16 +137,17 @@ class Workbench:
         """The suite's metrics."""
         return [METRICS.create(name) for name in self.suite.metrics]
 
-    def _once(self, key: tuple[str, ...], make: Callable[[], Any]) -> Any:
+    def _once(self, key: tuple[str, ...], make: Callable[[], T]) -> T:
         if key not in self._built:
             try:
                 self._built[key] = make()
             except Exception as error:
                 # A fit that failed after minutes would fail again for every cell.
                 self._built[key] = _Failure(error)
-        if isinstance(self._built[key], _Failure):
-            raise self._built[key].error
-        return self._built[key]
+        built = self._built[key]
+        if isinstance(built, _Failure):
+            raise built.error
+        return cast(T, built)
 
     def _make_dataset(self, name: str) -> Dataset:
         spec = self.suite.datasets[name]
@@ -206,7 +207,7 @@ class Workbench:
         datasets = [data for data in self.suite.evaluated if name in self.suite.classifiers_for(data)]
         info = self.dataset(datasets[0]).info
         network = ARCHITECTURES.create(str(spec.type), len(info.output_names), info.channels, **spec.params)
-        size = {} if info.image_size is None else {"image_size": info.image_size[0]}
+        image_size = 224 if info.image_size is None else info.image_size[0]
         return Classifier(
             network.module,
             task=info.task,
@@ -214,7 +215,7 @@ class Workbench:
             mean=network.mean,
             std=network.std,
             channels=info.channels,
-            **size,
+            image_size=image_size,
         )
 
     def _make_explainer(self, name: str, classifier_name: str, *, progress: bool) -> Explainer:
@@ -227,15 +228,10 @@ class Workbench:
         explainer = EXPLAINERS.create(kind, classifier, **spec.params, seed=self.explainer_seed(name))
         if not explainer.needs_fit:
             return explainer
-        if spec.fit_on is None:
-            raise InputError(
-                f"explainer {name!r} must be fitted: give explainers.{name}.fit_on a dataset of the suite, "
-                f"or explainers.{name}.weights a file for classifier {classifier_name!r}"
-            )
         identity = [self.explainer_identity(name, classifier_name), classifier.fingerprint, torch.__version__]
         path = self.run_dir / "explainers" / f"{name}-{classifier_name}-{fingerprint(identity)[:8]}.safetensors"
         if not path.is_file():
-            explainer.fit(self.dataset(spec.fit_on), progress=progress)
+            explainer.fit(self.dataset(spec.fit_on[classifier_name]), progress=progress)
             explainer.save(path)
         return explainer_class.load(path, classifier)
 

@@ -4,18 +4,23 @@ from .case import Case, CaseBatch, TargetRule, sample_batches, targets_of
 from .catalog import Catalog, closest_match
 from .dataset import Dataset, Split
 from .errors import InputError
+from .ham10000 import HAM10000
 from .hashing import fingerprint, tensors_fingerprint
+from .image_files import read_image
+from .image_folder import ImageFolder
 from .registry import DATASETS
 from .sample import DatasetInfo, MaskKind, Sample, Task
 from .synthetic_lesions import SyntheticLesions
 
 __all__ = [
     "DATASETS",
+    "HAM10000",
     "Case",
     "CaseBatch",
     "Catalog",
     "Dataset",
     "DatasetInfo",
+    "ImageFolder",
     "InputError",
     "MaskKind",
     "Sample",
@@ -25,6 +30,7 @@ __all__ = [
     "Task",
     "closest_match",
     "fingerprint",
+    "read_image",
     "sample_batches",
     "targets_of",
     "tensors_fingerprint",

@@ -55,7 +55,7 @@ def render_distractors(distractors: Distractors, size: int) -> FloatArray | None
         size: Side of the image in pixels.
 
     Returns:
-        float32 (size, size) in [0, 1], the share of light that is left (1 where nothing lies), or None for no distractors.
+        The share of light that is left, float32 (size, size) in [0, 1], or None where there are no distractors.
     """
     parts = []
     if len(distractors.hairs):
@@ -111,5 +111,5 @@ def _axes(x: FloatArray, y: FloatArray, angle: FloatArray, size: int) -> tuple[F
 def _coverage(distance: FloatArray, width: FloatArray, size: int) -> FloatArray:
     # Share of a pixel that a line covers: a line thinner than a pixel keeps one pixel's breadth and loses strength.
     breadth = np.maximum(width, np.float32(1.0 / size))
-    covered: FloatArray = np.clip((0.5 * breadth - distance) * size + 0.5, 0.0, 1.0) * (width / breadth)
-    return covered
+    covered = np.clip((0.5 * breadth - distance) * size + 0.5, 0.0, 1.0) * (width / breadth)
+    return covered.astype(np.float32, copy=False)

@@ -11,7 +11,6 @@ from .lesion_textures import TEXTURES, waves
 from .skin import FloatArray, Skin, draw_skin, render_skin
 
 
-
 @dataclass(frozen=True, kw_only=True)
 class Lesion:
     """Parameters of one lesion; nothing but ``lesion_type`` depends on its type.

@@ -9,9 +9,10 @@ from scipy.ndimage import zoom
 
 FloatArray = NDArray[np.float32]
 
-# Reflectance (red, green, blue) from light to dark, read off dermoscopic photographs.
+# Reflectance (red, green, blue) from light to dark, chosen to look like dermoscopic photographs.
 _TONES = np.array(
-    [[0.94, 0.80, 0.75], [0.89, 0.70, 0.65], [0.83, 0.63, 0.53], [0.70, 0.50, 0.39], [0.55, 0.38, 0.29]], dtype=np.float32
+    [[0.94, 0.80, 0.75], [0.89, 0.70, 0.65], [0.83, 0.63, 0.53], [0.70, 0.50, 0.39], [0.55, 0.38, 0.29]],
+    dtype=np.float32,
 )
 _MOTTLE_CELLS = 7
 
@@ -94,6 +95,6 @@ def render_skin(skin: Skin, size: int) -> FloatArray:
     row = np.float32(skin.gradient[0]) * x - np.float32(2 * skin.vignette) * x * x
     column = np.float32(skin.gradient[1]) * x - np.float32(2 * skin.vignette) * x * x
     light = brightness * (1.0 + row[None, :] + column[:, None])
-    image: FloatArray = skin.tone[:, None, None] * light
+    image = (skin.tone[:, None, None] * light).astype(np.float32, copy=False)
     image[0] += upsampling @ skin.flush @ upsampling.T
     return image

@@ -20,7 +20,7 @@ from ..datasets import InputError
 _HEADER_KEY = "xaibench"
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: str | Path, content: bytes) -> None:
     """Write a file so that readers see the old content or the new, never a part.
 
     Args:
@@ -28,26 +28,28 @@ def write_atomically(path: Path, content: bytes) -> None:
         content: The bytes.
 
     Raises:
-        InputError: If the folder cannot be written.
+        InputError: If the file cannot be written there.
     """
+    path = Path(path)
+    temporary: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}; choose a folder that you may write to") from error
-    try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        temporary = None
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}; choose a folder that you may write to") from error
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
 
 
-def save_artefact(path: Path, *, tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
+def save_artefact(path: str | Path, *, tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
     """Store tensors and what they are.
 
     Args:
@@ -55,12 +57,15 @@ def save_artefact(path: Path, *, tensors: Mapping[str, Tensor], description: Map
         tensors: Named tensors.
         description: Plain data for JSON; must hold ``format`` and ``format_version``.
     """
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # Cloned, because safetensors refuses tensors that share memory: the tied weights of a user's network.
+    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     header = {_HEADER_KEY: json.dumps(description, sort_keys=True, allow_nan=False)}
     write_atomically(path, save(plain, metadata=header))
 
 
-def load_artefact(path: Path, *, wanted_format: str, wanted_version: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def load_artefact(
+    path: str | Path, *, wanted_format: str, wanted_version: int
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read tensors and what they are.
 
     Args:
@@ -74,7 +79,7 @@ def load_artefact(path: Path, *, wanted_format: str, wanted_version: int) -> tup
     Raises:
         InputError: If there is no such file, it is not safetensors, or it holds something else.
     """
-    if not path.is_file():
+    if not Path(path).is_file():
         raise InputError(f"no file {path}; wanted a {wanted_format} (.safetensors)")
     try:
         with safe_open(path, framework="pt", device="cpu") as stream:
@@ -84,9 +89,9 @@ def load_artefact(path: Path, *, wanted_format: str, wanted_version: int) -> tup
         raise InputError(f"{path} cannot be read as safetensors ({error}); wanted a {wanted_format}") from error
     try:
         description: dict[str, Any] = json.loads(header[_HEADER_KEY])
-    except (KeyError, json.JSONDecodeError) as error:
+        found = (description["format"], description["format_version"])
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise InputError(f"{path} has no xaibench description in its header; wanted a {wanted_format}") from error
-    found = (description.get("format"), description.get("format_version"))
     if found != (wanted_format, wanted_version):
         raise InputError(f"{path} is {found[0]} version {found[1]}; wanted {wanted_format} version {wanted_version}")
     return tensors, description

@@ -158,6 +158,8 @@ class GradientShapExplainer(CaptumExplainer):
         """
         super().__init__(classifier, channel_reduction=channel_reduction, seed=seed)
         self.samples = _positive("samples", samples)
+        if not noise >= 0:
+            raise InputError(f"noise is {noise}; wanted at least 0 (images are in [0, 1])")
         self.noise = noise
 
     def _attribute_channels(self, images: Tensor, targets: Tensor) -> Tensor:

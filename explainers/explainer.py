@@ -62,7 +62,7 @@ class Explainer(ABC):
             progress: Whether to show a progress bar.
         """
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | Path) -> None:
         """Store what `fit` learned, with hashes of classifier, data and settings.
 
         Raises:
@@ -101,7 +101,13 @@ class Explainer(ABC):
             ExplainerError: If the plugin returns another shape or dtype.
         """
         self._check(images, targets, gt_masks)
-        with _no_trace(self.classifier), preserved_random_state():
+        # Outside of any `no_grad` or `inference_mode` of the caller's: many explainers need gradients.
+        with (
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            _no_trace(self.classifier),
+            preserved_random_state(),
+        ):
             own_images, own_targets = images.detach().clone(), targets.detach().clone()
             if self.sees_gt_masks:
                 if gt_masks is None:
@@ -113,7 +119,8 @@ class Explainer(ABC):
         wanted = (len(images), *images.shape[-2:])
         if tuple(attribution.shape) != wanted or attribution.dtype != torch.float32:
             raise ExplainerError(
-                f"{type(self).__name__} returned {attribution.dtype} {tuple(attribution.shape)}; wanted float32 {wanted}"
+                f"{type(self).__name__} returned {attribution.dtype} {tuple(attribution.shape)}; "
+                f"wanted float32 {wanted}"
             )
         return attribution
 
@@ -127,19 +134,19 @@ class Explainer(ABC):
 
     def _check(self, images: Tensor, targets: Tensor, gt_masks: Tensor | None) -> None:
         name, channels = type(self).__name__, self.classifier.channels
-        if images.ndim != 4 or images.shape[1] != channels or images.dtype != torch.float32:
+        if images.ndim != 4 or images.shape[1] != channels or images.dtype != torch.float32 or not len(images):
             raise InputError(
-                f"{name}: images are {images.dtype} {tuple(images.shape)}; wanted float32 (B, {channels}, H, W) in [0, 1]"
+                f"{name}: images are {images.dtype} {tuple(images.shape)}; "
+                f"wanted float32 (B, {channels}, H, W) in [0, 1], B at least 1"
             )
         if targets.shape != (len(images),) or targets.dtype != torch.int64:
             raise InputError(
                 f"{name}: targets are {targets.dtype} {tuple(targets.shape)}; wanted int64 ({len(images)},)"
             )
         n_outputs = len(self.classifier.output_names)
-        if len(targets) and not (0 <= int(targets.min()) and int(targets.max()) < n_outputs):
-            raise InputError(
-                f"{name}: targets reach from {int(targets.min())} to {int(targets.max())}; wanted 0 to {n_outputs - 1}"
-            )
+        lowest, highest = int(targets.min()), int(targets.max())
+        if lowest < 0 or highest >= n_outputs:
+            raise InputError(f"{name}: targets reach from {lowest} to {highest}; wanted 0 to {n_outputs - 1}")
         wanted = (len(images), *images.shape[-2:])
         if gt_masks is not None and (tuple(gt_masks.shape) != wanted or gt_masks.dtype != torch.bool):
             raise InputError(f"{name}: gt_masks are {gt_masks.dtype} {tuple(gt_masks.shape)}; wanted bool {wanted}")
@@ -150,15 +157,21 @@ _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_
 
 @contextmanager
 def _no_trace(module: nn.Module) -> Iterator[None]:
-    """Give gradients, gradient switches and hooks of a module back as they were."""
-    parameters = [(p, p.requires_grad, None if p.grad is None else p.grad.clone()) for p in module.parameters()]
+    """Give gradients, gradient switches, hooks and mode of a module back as they were."""
+    parameters = [(parameter, parameter.requires_grad, parameter.grad) for parameter in module.parameters()]
+    modes = [(sub_module, sub_module.training) for sub_module in module.modules()]
     hooks = [(getattr(m, kind), set(getattr(m, kind))) for m in module.modules() for kind in _HOOKS]
+    # Put aside, not copied: what a plugin adds to gradients inside the block never touches the owner's tensors.
+    for parameter, _, _ in parameters:
+        parameter.grad = None
     try:
         yield
     finally:
         for parameter, requires_grad, grad in parameters:
             parameter.requires_grad_(requires_grad)
             parameter.grad = grad
+        for sub_module, training in modes:
+            sub_module.training = training
         for registered, before in hooks:
             for key in set(registered) - before:
                 del registered[key]

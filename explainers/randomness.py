@@ -14,7 +14,8 @@ from ..datasets.hashing import tensors_fingerprint
 def seeded(seed: int) -> Iterator[None]:
     """Seed the global generators inside the block and give them back as they were.
 
-    Libraries such as Captum draw from the global generators of torch and NumPy; this is the one place that touches them.
+    Libraries such as Captum draw from the global generators of torch and NumPy; this is the one place that touches
+    them.
 
     Args:
         seed: 0 <= seed < 2**32.
@@ -31,7 +32,8 @@ def preserved_random_state() -> Iterator[None]:
     """Give the global generators of Python, NumPy and torch (all CUDA devices included) back as they were."""
     python_state = random.getstate()
     numpy_state = np.random.get_state()  # noqa: NPY002
-    cuda_devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    is_cuda_in_use = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    cuda_devices = range(torch.cuda.device_count()) if is_cuda_in_use else ()
     with torch.random.fork_rng(devices=cuda_devices):
         try:
             yield

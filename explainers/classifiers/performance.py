@@ -50,7 +50,8 @@ class Performance:
         if self.r2 is not None:
             return f"R² {self.r2:.3f} (n = {self.n_samples})"
         auc = "" if self.auc is None else f", AUC {self.auc:.3f}"
-        return f"accuracy {self.accuracy:.3f}, balanced accuracy {self.balanced_accuracy:.3f}{auc} (n = {self.n_samples})"
+        decisions = f"accuracy {self.accuracy:.3f}, balanced accuracy {self.balanced_accuracy:.3f}"
+        return f"{decisions}{auc} (n = {self.n_samples})"
 
 
 def measure_performance(scores: Tensor, outputs: Tensor, *, task: Task, seed: int = 0) -> Performance:
@@ -85,9 +86,8 @@ def measure_performance(scores: Tensor, outputs: Tensor, *, task: Task, seed: in
         balanced = float(np.mean([(decisions[labels == label] == label).mean() for label in np.unique(labels)]))
     else:
         accuracy = float(((predicted > 0.5) == (actual > 0.5)).mean())
-        balanced = float(
-            np.mean([balanced_accuracy_score(actual[:, k] > 0.5, predicted[:, k] > 0.5) for k in range(actual.shape[1])])
-        )
+        per_label = zip(actual.T > 0.5, predicted.T > 0.5, strict=True)
+        balanced = float(np.mean([balanced_accuracy_score(present, decided) for present, decided in per_label]))
     ranks = rankdata(predicted, axis=0)
     auc = _mean_auc(ranks, actual)
     return Performance(

@@ -6,13 +6,14 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from ...datasets import Dataset, InputError, Sample, Task
 from ..randomness import seeded
+from ..schedule import one_cycle
 from .checkpoint import Architecture
 from .classifier import Classifier
 from .performance import Performance, measure_performance
@@ -42,6 +43,11 @@ class ClassifierTraining:
     class_weights: bool = True
     workers: int = 0
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; wanted at least 1")
 
 
 def train_classifier(
@@ -89,9 +95,7 @@ def train_classifier(
             module.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
         steps = settings.epochs * -(-len(train) // settings.batch_size)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, max_lr=settings.learning_rate, total_steps=steps, pct_start=0.2
-        )
+        schedule = one_cycle(optimizer, learning_rate=settings.learning_rate, steps=steps)
         weights = _class_weights(train) if settings.class_weights else None
         weights = None if weights is None else weights.to(device)
         curve: list[dict[str, Any]] = []
@@ -99,18 +103,18 @@ def train_classifier(
         with tqdm(total=steps, desc="training classifier", unit="step", disable=not progress) as bar:
             for epoch in range(settings.epochs):
                 losses = []
-                for images, outputs in _batches(train, settings, shuffle=True):
-                    images, outputs = _augmented(images, settings.augment).to(device), outputs.to(device)
-                    module.train()
-                    logits = module((images - classifier.mean) / classifier.std)
-                    loss = _loss(logits, outputs, task=info.task, weights=weights)
+                module.train()
+                for images, outputs in _batches(train, settings):
+                    augmented = _augmented(images, settings.augment).to(device)
+                    logits = module((augmented - classifier.mean) / classifier.std)
+                    loss = _loss(logits, outputs.to(device), task=info.task, weights=weights)
                     if not torch.isfinite(loss):
                         raise InputError(
                             f"the training loss became {float(loss)} in epoch {epoch + 1}; lower learning_rate "
                             f"({settings.learning_rate})"
                         )
                     optimizer.zero_grad(set_to_none=True)
-                    loss.backward()
+                    loss.backward()  # type: ignore[no-untyped-call]
                     optimizer.step()
                     schedule.step()
                     losses.append(float(loss.detach()))
@@ -165,12 +169,12 @@ def _collate(samples: list[Sample]) -> tuple[Tensor, Tensor]:
     return torch.stack([sample.image for sample in samples]), torch.stack([sample.outputs for sample in samples])
 
 
-def _batches(dataset: Dataset, settings: ClassifierTraining, *, shuffle: bool) -> Iterator[tuple[Tensor, Tensor]]:
+def _batches(dataset: Dataset, settings: ClassifierTraining) -> Iterator[tuple[Tensor, Tensor]]:
     # A Dataset has the two methods that a DataLoader asks for, but does not inherit from torch's class.
     loader: DataLoader[Any] = DataLoader(
         cast(Any, dataset),
         batch_size=settings.batch_size,
-        shuffle=shuffle,
+        shuffle=True,
         num_workers=settings.workers,
         collate_fn=_collate,
     )

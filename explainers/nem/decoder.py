@@ -36,7 +36,7 @@ class _Stage(nn.Module):
 class MaskDecoder(nn.Module):
     """Light decoder with skip connections; its output has the resolution of the finest feature maps it reads."""
 
-    def __init__(self, feature_channels: Sequence[int], n_outputs: int, *, widths: Sequence[int] = (64, 32, 24)) -> None:
+    def __init__(self, feature_channels: Sequence[int], n_outputs: int, *, widths: Sequence[int]) -> None:
         """Build the decoder.
 
         Args:

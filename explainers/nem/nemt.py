@@ -97,7 +97,7 @@ class NemtExplainer(Explainer):
             n_layers = len(classifier.feature_layers)
         except InputError as error:
             return str(error)
-        return None if n_layers >= 2 else f"the decoder needs feature maps of 2 resolutions; the classifier has {n_layers}"
+        return None if n_layers >= 2 else f"the decoder needs 2 or more feature maps; the classifier has {n_layers}"
 
     @property
     def fit_record(self) -> dict[str, Any] | None:
@@ -115,6 +115,8 @@ class NemtExplainer(Explainer):
         Raises:
             InputError: If the data do not suit the classifier or the loss becomes not a number.
         """
+        if not len(dataset):
+            raise InputError(f"{dataset.info.name} has no images to fit on")
         if dataset.info.image_size is None or dataset.info.channels != self.classifier.channels:
             raise InputError(
                 f"{dataset.info.name} has {dataset.info.channels} channels and image size {dataset.info.image_size}; "
@@ -138,7 +140,7 @@ class NemtExplainer(Explainer):
             "fit_forward_passes": self.training.steps * self.training.batch_size * 7,
         }
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | Path) -> None:
         """Store the decoder with hashes of classifier and data, settings and curve.
 
         Raises:
@@ -175,7 +177,13 @@ class NemtExplainer(Explainer):
         record = description["fit"]
         explainer = cls(classifier, seed=record["seed"], **_tuples(record["settings"]), **_tuples(description["shape"]))
         network = explainer._build()
-        network.load_state_dict(tensors)
+        try:
+            network.load_state_dict(tensors)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise InputError(
+                f"{file} does not fit the decoder for this classifier ({reason}); are its feature_layers the same?"
+            ) from error
         explainer._network = network.to(classifier.device).eval()
         explainer._record = record
         return explainer
@@ -189,15 +197,22 @@ class NemtExplainer(Explainer):
 
         Returns:
             Masks float32 (B, H, W) in [0, 1], and scores (B, K), bit-identical to `Classifier.scores`.
+
+        Raises:
+            InputError: If it is not fitted, or images or targets have another shape, dtype or range.
         """
+        self._check(images, torch.zeros(len(images), dtype=torch.int64) if targets is None else targets, None)
+        return self._masks_and_scores(images, targets)
+
+    def _attribute(self, images: Tensor, targets: Tensor) -> Tensor:
+        return self._masks_and_scores(images, targets)[0]
+
+    def _masks_and_scores(self, images: Tensor, targets: Tensor | None) -> tuple[Tensor, Tensor]:
         network = self._fitted()
         with torch.no_grad():
             logits, features = self.classifier.logits_and_features(images, layers=network.layers)
             chosen = logits.argmax(dim=1) if targets is None else targets
             return network.masks(features, chosen, size=images.shape[-2:]), self.classifier.scores_from_logits(logits)
-
-    def _attribute(self, images: Tensor, targets: Tensor) -> Tensor:
-        return self.explain_with_scores(images, targets)[0]
 
     def _fitted(self) -> MaskNetwork:
         if self._network is None:
@@ -208,7 +223,8 @@ class NemtExplainer(Explainer):
         layers, channels = decoder_inputs(self.classifier, finest_stride=self.shape["finest_stride"])
         if len(layers) < 2:
             raise InputError(
-                f"only {len(layers)} feature maps are as coarse as finest_stride = {self.shape['finest_stride']}; lower it"
+                f"{len(layers)} feature map(s) are as coarse as finest_stride = {self.shape['finest_stride']}; "
+                "the decoder needs 2 or more: lower it"
             )
         return MaskNetwork(
             layers,

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad
 
+from ...datasets import InputError
+
 
 class GaussianSmoothing(nn.Module):
     """A fixed Gaussian blur with replicated borders.
@@ -19,8 +21,13 @@ class GaussianSmoothing(nn.Module):
 
         Args:
             sigma: Standard deviation in mask pixels, > 0; the kernel reaches three of them.
+
+        Raises:
+            InputError: If sigma is not above 0.
         """
         super().__init__()
+        if not sigma > 0:
+            raise InputError(f"the smoothing's standard deviation is {sigma} pixels; wanted more than 0")
         radius = max(1, round(3 * sigma))
         offsets = torch.arange(-radius, radius + 1, dtype=torch.float32)
         kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from ...datasets import Dataset, InputError, Task
 from ..classifiers import Classifier
+from ..schedule import one_cycle
 from .decoder import select_target
 from .fills import blur_fill, mean_color_fill, noise_fill
 from .network import MaskNetwork
@@ -88,12 +89,8 @@ def train_decoder(
     """
     generator = torch.Generator().manual_seed(seed)
     spread = _output_spread(classifier, dataset) if classifier.task is Task.REGRESSION else None
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=settings.learning_rate, total_steps=settings.steps, pct_start=0.2
-    )
+    optimizer = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    schedule = one_cycle(optimizer, learning_rate=settings.learning_rate, steps=settings.steps)
     curve: list[dict[str, float]] = []
     stretch: list[ObjectiveTerms] = []
     stretch_length = max(1, settings.steps // _CURVE_POINTS)

@@ -1,0 +1,53 @@
+"""xaibench fit."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+
+from ...datasets import DATASETS, InputError
+from ...explainers import EXPLAINERS, load_classifier, write_atomically
+from ..runner import DeviceChoice, choose_device
+from .options import FILE, device_option, params_option, threads_option
+
+
+@click.command(
+    "fit",
+    epilog="Example:  xaibench fit nemt --classifier classifier.safetensors --dataset synthetic_lesions "
+    "-d task=multilabel -d n_images=4000 --out nemt.safetensors",
+)
+@click.argument("explainer")
+@params_option("-p", "--param", what="explainer")
+@click.option("--classifier", "classifier_file", required=True, help="Checkpoint, or builtin:NAME.")
+@click.option("--dataset", required=True, help="Name of a dataset with a split train; see `xaibench list datasets`.")
+@params_option("-d", "--dataset-param", what="dataset")
+@click.option("--out", type=FILE, required=True, help="File to write (.safetensors).")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@device_option
+@threads_option
+def fit_command(
+    explainer: str,
+    param: tuple[tuple[str, Any], ...],
+    classifier_file: str,
+    dataset: str,
+    dataset_param: tuple[tuple[str, Any], ...],
+    out: Path,
+    seed: int,
+    device: DeviceChoice,
+    threads: int | None,
+) -> None:
+    """Fit an EXPLAINER that learns, such as nemt, on a classifier and images; labels and masks are not read."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+    chosen_device = choose_device(device)
+    write_atomically(out.with_name(f".{out.name}.writable"), b"")
+    out.with_name(f".{out.name}.writable").unlink()
+    classifier = load_classifier(classifier_file)[0].to(chosen_device)
+    chosen = EXPLAINERS.create(explainer, classifier, **dict(param), seed=seed)
+    if not chosen.needs_fit:
+        raise InputError(f"{explainer} has nothing to fit; use it as it is: xaibench explain IMAGE --explainer {explainer}")
+    chosen.fit(DATASETS.create(dataset, **{"split": "train", **dict(dataset_param)}), progress=True)
+    chosen.save(out)
+    record = chosen.fit_record or {}
+    click.echo(f"{out}: fitted in {record.get('fit_seconds', 0.0):.0f} s")

@@ -1,0 +1,1 @@
+"""Suites that ship with the package; `xaibench list suites` names them."""
