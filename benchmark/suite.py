@@ -219,7 +219,8 @@ def parse_suite(text: str, *, source: str) -> Suite:
 
 
 def _first_problem(error: ValidationError) -> str:
-    first = error.errors()[0]
+    # A misspelled key is also a missing one: what the user wrote comes first.
+    first = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
     place = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         key = str(first["loc"][-1])

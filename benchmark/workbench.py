@@ -22,6 +22,7 @@ from ..explainers import (
     evaluate_classifier,
     load_classifier,
     save_classifier,
+    seeded,
     train_classifier,
 )
 from .metrics import METRICS, Metric
@@ -206,7 +207,8 @@ class Workbench:
     def _as_it_comes(self, name: str, spec: ClassifierSpec) -> Classifier:
         datasets = [data for data in self.suite.evaluated if name in self.suite.classifiers_for(data)]
         info = self.dataset(datasets[0]).info
-        network = ARCHITECTURES.create(str(spec.type), len(info.output_names), info.channels, **spec.params)
+        with seeded(self.suite.seed):  # a module without weights of its own starts at random, the same in every process
+            network = ARCHITECTURES.create(str(spec.type), len(info.output_names), info.channels, **spec.params)
         image_size = 224 if info.image_size is None else info.image_size[0]
         return Classifier(
             network.module,

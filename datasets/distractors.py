@@ -80,10 +80,16 @@ def _hairs_light(hairs: FloatArray, size: int) -> FloatArray:
     along, across = _axes(x, y, angle, size)
     # A hair is a parabola in its own axes; the slope turns the vertical distance into the distance to the curve.
     slope = curvature * along
-    distance = np.abs(across - 0.5 * slope * along) / np.sqrt(1.0 + slope * slope)
+    distance = np.abs(across - 0.5 * slope * along)
+    slope *= slope
+    slope += 1.0
+    distance /= np.sqrt(slope, out=slope)
     # Ends taper over a tenth of the length.
-    ends = np.clip((half_length - np.abs(along)) / (0.2 * half_length), 0.0, 1.0)
-    light: FloatArray = (1.0 - darkness * _coverage(distance, width, size) * ends).min(axis=0)
+    ends = half_length - np.abs(along, out=along)
+    ends /= 0.2 * half_length
+    np.clip(ends, 0.0, 1.0, out=ends)
+    ends *= darkness * _coverage(distance, width, size)
+    light: FloatArray = 1.0 - ends.max(axis=0)
     return light
 
 
@@ -111,5 +117,9 @@ def _axes(x: FloatArray, y: FloatArray, angle: FloatArray, size: int) -> tuple[F
 def _coverage(distance: FloatArray, width: FloatArray, size: int) -> FloatArray:
     # Share of a pixel that a line covers: a line thinner than a pixel keeps one pixel's breadth and loses strength.
     breadth = np.maximum(width, np.float32(1.0 / size))
-    covered = np.clip((0.5 * breadth - distance) * size + 0.5, 0.0, 1.0) * (width / breadth)
+    covered = 0.5 * breadth - distance
+    covered *= size
+    covered += 0.5
+    np.clip(covered, 0.0, 1.0, out=covered)
+    covered *= width / breadth
     return covered.astype(np.float32, copy=False)

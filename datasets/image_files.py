@@ -62,8 +62,9 @@ def inspect_image(path: Path) -> ImageFile:
     content = _content(path)
     with _opened(path, content) as image:
         width, height = image.size
+        # Pillow's own getexif of a PNG decodes the whole image; that of the base class only looks at what was read.
         # Orientations 5 to 8 lie on their side.
-        if image.getexif().get(_ORIENTATION_TAG, 1) >= 5:
+        if Image.Image.getexif(image).get(_ORIENTATION_TAG, 1) >= 5:
             width, height = height, width
     digest = hashlib.blake2b(content, digest_size=16).hexdigest()
     return ImageFile(path=path, size=(height, width), digest=digest)

@@ -100,7 +100,7 @@ def render_scene(scene: Scene, size: int) -> tuple[FloatArray, list[NDArray[np.b
     masks = []
     for lesion in scene.lesions:
         pixels = pixels_inside(lesion.outline, lesion.centre, size)
-        # take and put along one axis: several times faster than indexing rows and columns.
+        # Positions in a flat channel: faster than rows and columns of all channels at once.
         for channel, light in zip(flat, _lesion_light(lesion, pixels), strict=True):
             channel[pixels.index] *= light
         mask = np.zeros(size * size, dtype=np.bool_)

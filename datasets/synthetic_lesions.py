@@ -116,17 +116,17 @@ class SyntheticLesions(Dataset):
         """Make one image, its outputs and its masks."""
         scene = self.scene(index)
         image, masks = render_scene(scene, self._image_size)
-        outputs = torch.zeros(len(self._lesion_types))
-        gt_masks = torch.zeros((len(self._lesion_types), *image.shape[1:]), dtype=torch.bool)
+        outputs = np.zeros(len(self._lesion_types), dtype=np.float32)
+        gt_masks = np.zeros((len(self._lesion_types), *image.shape[1:]), dtype=np.bool_)
         for lesion, mask in zip(scene.lesions, masks, strict=True):
             output = self._lesion_types.index(lesion.lesion_type)
             outputs[output] = 1.0
-            gt_masks[output] = torch.from_numpy(mask)
+            gt_masks[output] = mask
         return Sample(
             sample_id=f"{self._split}-{self._seed}-{index:06d}",
             image=torch.from_numpy(image),
-            outputs=outputs,
-            gt_masks=gt_masks,
+            outputs=torch.from_numpy(outputs),
+            gt_masks=torch.from_numpy(gt_masks),
         )
 
     def scene(self, index: int) -> Scene:

@@ -17,6 +17,7 @@ from .classifiers import (
 )
 from .explainer import Explainer, ExplainerError
 from .nem import NemtExplainer
+from .randomness import seeded
 from .registry import CONTROLS, EXPLAINERS
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "load_classifier",
     "measure_performance",
     "save_classifier",
+    "seeded",
     "train_classifier",
     "write_atomically",
 ]

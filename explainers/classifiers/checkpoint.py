@@ -36,6 +36,11 @@ class Architecture:
         """
         return ARCHITECTURES.create(self.type, n_outputs, channels, **self.params)
 
+    def without_weights(self) -> "Architecture":
+        """The same without pretrained weights: for a checkpoint how its network was initialized is history."""
+        params = {key: value for key, value in self.params.items() if key != "pretrained"}
+        return Architecture(type=self.type, params=params)
+
 
 def checkpoint_path(name_or_path: str | Path) -> Path:
     """Where a checkpoint lies: ``builtin:NAME`` is one that ships with the package, anything else is a path.
@@ -69,12 +74,10 @@ def save_classifier(
         architecture: How its module is built.
         training: What is known of its training: data, settings, curve, performance.
     """
-    # Weights come from this file: how the network was initialized is history, kept with the training.
-    params = {key: value for key, value in architecture.params.items() if key != "pretrained"}
     description = {
         "format": CHECKPOINT_FORMAT,
         "format_version": CHECKPOINT_VERSION,
-        "architecture": {"type": architecture.type, "params": params},
+        "architecture": {"type": architecture.type, "params": architecture.without_weights().params},
         "task": classifier.task.value,
         "output_names": list(classifier.output_names),
         "channels": classifier.channels,
@@ -108,7 +111,7 @@ def load_classifier(path: str | Path, *, architecture: Architecture | None = Non
             f"{file} was trained on code of your own; "
             f"name it again: type = 'module', params.path = {stored.params.get('path')!r}"
         )
-    chosen = architecture or stored
+    chosen = (architecture or stored).without_weights()
     names = description["output_names"]
     network = chosen.build(len(names), description["channels"])
     _load_strictly(network.module, tensors, file=file)
@@ -120,6 +123,7 @@ def load_classifier(path: str | Path, *, architecture: Architecture | None = Non
         std=description["std"],
         channels=description["channels"],
         image_size=description["image_size"],
+        feature_layers=network.feature_layers,
     )
     return classifier, description
 

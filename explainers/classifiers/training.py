@@ -11,7 +11,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from ...datasets import Dataset, InputError, Sample, Task
+from ...datasets import Dataset, InputError, Sample, Task, sample_batches
 from ..randomness import seeded
 from ..schedule import one_cycle
 from .checkpoint import Architecture
@@ -89,6 +89,7 @@ def train_classifier(
             std=network.std,
             channels=info.channels,
             image_size=info.image_size[0],
+            feature_layers=network.feature_layers,
         ).to(device)
         module = classifier.module
         optimizer = torch.optim.AdamW(
@@ -110,8 +111,8 @@ def train_classifier(
                     loss = _loss(logits, outputs.to(device), task=info.task, weights=weights)
                     if not torch.isfinite(loss):
                         raise InputError(
-                            f"the training loss became {float(loss)} in epoch {epoch + 1}; lower learning_rate "
-                            f"({settings.learning_rate})"
+                            f"the training loss became {float(loss.detach())} in epoch {epoch + 1}; "
+                            f"lower learning_rate ({settings.learning_rate})"
                         )
                     optimizer.zero_grad(set_to_none=True)
                     loss.backward()  # type: ignore[no-untyped-call]
@@ -154,10 +155,8 @@ def evaluate_classifier(
         batch_size: Images per pass.
         limit: Samples at most, or None for all.
     """
-    total = len(dataset) if limit is None else min(limit, len(dataset))
     scores, outputs = [], []
-    for start in range(0, total, batch_size):
-        samples = [dataset[index] for index in range(start, min(start + batch_size, total))]
+    for samples in sample_batches(dataset, batch_size, limit=limit):
         images, actual = _collate(samples)
         with torch.no_grad():
             scores.append(classifier.scores(images.to(classifier.device)).cpu())

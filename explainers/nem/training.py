@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ...datasets import Dataset, InputError, Task
+from ...datasets import Dataset, InputError, Task, sample_batches
 from ..classifiers import Classifier
 from ..schedule import one_cycle
 from .decoder import select_target
@@ -224,12 +224,11 @@ def _augmented(images: Tensor, kind: str, generator: torch.Generator) -> Tensor:
 
 def _output_spread(classifier: Classifier, dataset: Dataset, *, n_images: int = 256) -> Tensor:
     scores = []
-    for start in range(0, min(n_images, len(dataset)), 32):
-        indices = range(start, min(start + 32, len(dataset)))
-        images = torch.stack([dataset[index].image for index in indices])
+    for samples in sample_batches(dataset, 32, limit=n_images):
+        images = torch.stack([sample.image for sample in samples])
         with torch.no_grad():
             scores.append(classifier.scores(images.to(classifier.device)))
-    return torch.cat(scores).std(dim=0).clamp(min=1e-6)
+    return torch.cat(scores).std(dim=0, correction=0).clamp(min=1e-6)
 
 
 def _between(ends: tuple[float, float], share: float) -> float:

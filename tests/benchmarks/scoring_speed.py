@@ -69,9 +69,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--size", type=int, default=224, help="side of a map in pixels (default: %(default)s)")
     parser.add_argument("--batch", type=int, default=16, help="cases per call (default: %(default)s)")
-    parser.add_argument(
-        "--repeats", type=int, default=20, help="timed calls, of which the median (default: %(default)s)"
-    )
+    parser.add_argument("--repeats", type=int, default=20, help="timed calls; the median counts (default: %(default)s)")
     parser.add_argument("--chain", choices=["positive", "absolute"], default="positive", help="preparation chain")
     parser.add_argument("--threads", type=int, default=1, help="threads of torch (default: %(default)s)")
     options = parser.parse_args()

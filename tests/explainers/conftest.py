@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 from torch import Tensor
+
 from xaibench.datasets import Dataset
 from xaibench.explainers import EXPLAINERS, Classifier, Explainer
 

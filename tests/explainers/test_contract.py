@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+
 from xaibench.datasets import InputError, Task
 from xaibench.explainers import CONTROLS, EXPLAINERS, Classifier, Explainer
 

@@ -1,0 +1,203 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from PIL import Image
+from xaibench.benchmark.cli import main
+
+from .tiny_suite import TINY_SUITE
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli")
+    suite = folder / "tiny.toml"
+    suite.write_text(TINY_SUITE.replace("batch_size = 4", 'batch_size = 4\nevaluate = ["lesions"]', 1))
+    result = call("run", suite, "--out", folder / "run", "--device", "cpu", "--limit", 4, "--quiet")
+    assert result.exit_code == 0, result.output
+    return folder / "run"
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "photo.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (70, 90, 3), dtype=np.uint8)).save(path)
+    return path
+
+
+BAD_INPUT = [
+    # arguments, what the one line must say
+    (["run", "quikc"], "did you mean 'quick'?"),
+    (["run", "{tmp}/none.toml"], "none.toml"),
+    (["run", "{tmp}/explainer.toml", "--out", "{tmp}/o"], "did you mean 'saliency'?"),
+    (["run", "{tmp}/metric.toml", "--out", "{tmp}/o"], "did you mean 'complexity'?"),
+    (["run", "{tmp}/key.toml", "--out", "{tmp}/o"], "did you mean 'batch_size'?"),
+    (["run", "ph2", "--data", "{tmp}/nowhere", "--out", "{tmp}/o"], "doi.org/10.7910/DVN/DBW86T"),
+    (["run", "ph2", "--data", "{tmp}/empty", "--out", "{tmp}/o"], "--data DATA"),
+    (["run", "{tmp}/checkpoint.toml", "--out", "{tmp}/o"], "photo.png"),
+    (["run", "{tmp}/builtin.toml", "--out", "{tmp}/o"], "known: builtin:"),
+    (["run", "{tmp}/good.toml", "--out", "{tmp}/photo.png/o"], "choose a folder"),
+    (["run", "quick", "--device", "cuda", "--out", "{tmp}/o"], "--device cpu"),
+    (["run", "quick", "--limit", "0"], "--limit"),
+    (["leaderboard", "{tmp}/nowhere"], "run.json"),
+    (["leaderboard", "{tmp}/empty", "--format", "xlsx"], "xlsx"),
+    (["rows", "{tmp}/empty"], "run.json"),
+    (["rows", "{tmp}/broken"], "run the suite again"),
+    (["gallery", "{tmp}/empty", "--out", "{tmp}/g.png"], "run.json"),
+    (["gallery", "{run}", "--dataset", "lesion", "--out", "{tmp}/g.png"], "did you mean 'lesions'?"),
+    (["gallery", "{run}", "--out", "{tmp}/g.doc"], ".png"),
+    (["explain", "{tmp}/none.png", *"--classifier {clf} --explainer saliency --out {tmp}/h.png".split()], "none.png"),
+    (["explain", "{tmp}/text.png", *"--classifier {clf} --explainer saliency --out {tmp}/h.png".split()], "text.png"),
+    (["explain", "{tmp}/photo.png", *"--classifier {clf} --explainer salience --out {tmp}/h.png".split()], "'saliency'?"),
+    (["explain", "{tmp}/photo.png", *"--classifier {clf} --explainer nemt --out {tmp}/h.png".split()], "xaibench fit nemt"),
+    (["explain", "{tmp}/photo.png", *"--classifier {clf} --explainer oracle --out {tmp}/h.png".split()], "regions"),
+    (["explain", "{tmp}/photo.png", *"--classifier {tmp}/photo.png --explainer sobel --out {tmp}/h.png".split()], "photo.png"),
+    (["explain", "{tmp}/photo.png", *"--classifier {tmp}/no --explainer sobel --out {tmp}/h.png".split()], "no file"),
+    (["explain", "{tmp}/photo.png", *"--classifier {clf} --explainer sobel --out {tmp}/h.xyz".split()], ".png"),
+    (
+        ["explain", "{tmp}/photo.png", *"--classifier {clf} --explainer sobel --target 9 --out {tmp}/h.png".split()],
+        "unknown target '9'",
+    ),
+    (
+        ["explain", "{tmp}/photo.png", *"--classifier {clf} --explainer occlusion -p windw=1 --out {tmp}/h.png".split()],
+        "did you mean 'window'?",
+    ),
+    (["explain", "{tmp}/photo.png", *"--classifier {clf} --explainer sobel -p x --out {tmp}/h.png".split()], "key=value"),
+    (["list", "explainer"], "explainers"),
+    (["train-classifier", *"--dataset synthetic_lesion --out {tmp}/c.safetensors".split()], "'synthetic_lesions'?"),
+    (["train-classifier", *"--dataset image_folder --out {tmp}/c.safetensors".split()], "'root'"),
+    (["train-classifier", *"--dataset synthetic_lesions --architecture vgg --out {tmp}/c".split()], "known:"),
+    (["train-classifier", *"--dataset synthetic_lesions --out {tmp}/photo.png/c.safetensors".split()], "choose a folder"),
+    (["fit", "saliency", *"--classifier {clf} --dataset synthetic_lesions --out {tmp}/n".split()], "nothing to fit"),
+    (["fit", "nemt", *"--classifier {tmp}/photo.png --dataset synthetic_lesions --out {tmp}/n".split()], "photo.png"),
+    (["frobnicate"], "frobnicate"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "wanted"), BAD_INPUT, ids=lambda value: value if isinstance(value, str) else None)
+def test_bad_input_ends_with_one_line_and_exit_code_2(
+    arguments: list[str], wanted: str, tmp_path: Path, photo: Path, run_dir: Path, small_checkpoint: Path
+) -> None:
+    if "cuda" in arguments and torch.cuda.is_available():
+        pytest.skip("a GPU is here")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "run.json").write_text("{")
+    (tmp_path / "text.png").write_text("no image")
+    for name, old, new in (
+        ("good", "", ""),
+        ("explainer", "[explainers.saliency]", "[explainers.salience]"),
+        ("metric", "batch_size = 4", 'metrics = ["complexty"]'),
+        ("key", "batch_size", "batch_sise"),
+        ("checkpoint", 'type = "small_resnet"\nparams = { width = 8 }', f'checkpoint = "{photo}"'),
+        ("builtin", 'type = "small_resnet"\nparams = { width = 8 }', 'checkpoint = "builtin:none"'),
+    ):
+        assert old in TINY_SUITE
+        (tmp_path / f"{name}.toml").write_text(TINY_SUITE.replace(old, new, 1) if old else TINY_SUITE)
+    before = sorted(path for path in tmp_path.rglob("*") if path.is_file())
+    result = call(*(a.format(tmp=tmp_path, run=run_dir, clf=small_checkpoint) for a in arguments))
+    assert result.exit_code == 2, result.output
+    assert wanted in result.output
+    assert "Traceback" not in result.output
+    errors = [line for line in result.stderr.splitlines() if line.startswith("Error:")]
+    assert len(errors) == 1
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == before
+
+
+@pytest.fixture(scope="module")
+def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("checkpoint") / "classifier.safetensors"
+    result = call(
+        *"train-classifier --dataset synthetic_lesions -d n_images=16 -d image_size=32 -a width=8 --epochs 1".split(),
+        "--device", "cpu", "--out", path,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "balanced_accuracy" in result.output
+    return path
+
+
+def test_train_fit_and_explain_one_image(small_checkpoint: Path, photo: Path, tmp_path: Path) -> None:
+    decoder, picture = tmp_path / "nemt.safetensors", tmp_path / "heatmap.png"
+    fitted = call(
+        *"fit nemt --dataset synthetic_lesions -d n_images=16 -d image_size=32 -p steps=2 -p batch_size=4".split(),
+        "--classifier", small_checkpoint, "--device", "cpu", "--out", decoder,
+    )  # fmt: skip
+    assert fitted.exit_code == 0, fitted.output
+    explained = call(
+        "explain", photo, "--classifier", small_checkpoint, "--explainer", "nemt", "--weights", decoder,
+        "--target", "streaks", "--device", "cpu", "--out", picture,
+    )  # fmt: skip
+    assert explained.exit_code == 0, explained.output
+    assert "streaks" in explained.output
+    with Image.open(picture) as image:
+        width, height = image.size
+    assert width > height > 200
+
+
+def test_the_leaderboard_has_every_key_in_every_format(run_dir: Path, tmp_path: Path) -> None:
+    records = json.loads(call("leaderboard", run_dir, "--format", "json").stdout)
+    wanted = "dataset classifier explainer metric mean ci_low ci_high rank n_scored n_cases is_control".split()
+    assert all(set(wanted) <= set(record) for record in records)
+    assert {record["explainer"] for record in records if record["is_control"]} == {
+        "random", "uniform", "centre_gaussian", "sobel", "oracle",
+    }  # fmt: skip
+    frame = pd.read_csv(pd.io.common.StringIO(call("leaderboard", run_dir, "--format", "csv").stdout))
+    assert list(frame.columns) == list(records[0])
+    assert len(frame) == len(records)
+    out = tmp_path / "page.md"
+    assert call("leaderboard", run_dir, "--format", "md", "--out", out).exit_code == 0
+    page = out.read_text()
+    for record in records:
+        assert f"*{record['explainer']}*" in page
+    assert "× forward" in page
+    assert "chance" in page
+
+
+def test_json_means_are_the_means_of_the_rows(run_dir: Path) -> None:
+    rows = pd.DataFrame(json.loads(call("rows", run_dir, "--format", "json").stdout))
+    wanted = "dataset classifier explainer sample_id target metric score status".split()
+    assert set(wanted) <= set(rows.columns)
+    for record in json.loads(call("leaderboard", run_dir, "--format", "json").stdout):
+        own = rows[(rows["explainer"] == record["explainer"]) & (rows["metric"] == record["metric"])]
+        assert record["mean"] == pytest.approx(own["score"].mean())
+        assert record["n_cases"] == len(own)
+
+
+def test_rows_as_csv_and_timings(run_dir: Path) -> None:
+    assert call("rows", run_dir).stdout.startswith("dataset,classifier,explainer,is_control,sample_id,target")
+    assert "forward_seconds" in call("rows", run_dir, "--timings").stdout.splitlines()[0]
+
+
+def test_the_gallery_is_a_picture(run_dir: Path, tmp_path: Path) -> None:
+    result = call("gallery", run_dir, "--cases", 2, "--device", "cpu", "--out", tmp_path / "gallery.png")
+    assert result.exit_code == 0, result.output
+    with Image.open(tmp_path / "gallery.png") as image:
+        assert image.size[0] > image.size[1]
+
+
+@pytest.mark.parametrize("kind", ["explainers", "datasets", "metrics", "classifiers", "suites"])
+def test_list_says_one_line_about_each(kind: str) -> None:
+    result = call("list", kind)
+    assert result.exit_code == 0, result.output
+    for line in result.stdout.splitlines():
+        name, _, text = line.partition("  ")
+        assert name
+        assert text.strip()
+
+
+def test_help_shows_an_example_for_every_command() -> None:
+    top = call("--help")
+    assert top.exit_code == 0
+    for name in main.list_commands(None):  # type: ignore[arg-type]
+        assert f"  {name} " in top.stdout
+        shown = call(name, "--help")
+        assert shown.exit_code == 0
+        assert f"Example:  xaibench {name}" in shown.stdout

@@ -1,0 +1,374 @@
+"""NEMt as a whole: fit, explain, save, load."""
+
+import dataclasses
+import inspect
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from xaibench.datasets import InputError, Task
+from xaibench.explainers import Architecture, Classifier, ClassifierTraining, NemtExplainer, train_classifier
+from xaibench.explainers.nem import training
+from xaibench.explainers.nem.training import DecoderTraining
+
+QUICK = {"steps": 6, "batch_size": 6, "widths": (8, 6)}
+
+
+def network_of(explainer: NemtExplainer) -> nn.Module:
+    assert explainer._network is not None
+    return explainer._network
+
+
+@pytest.fixture(scope="module")
+def shared_classifier(make_classifier) -> Classifier:
+    return make_classifier()
+
+
+@pytest.fixture(scope="module")
+def fitted(shared_classifier, blobs) -> NemtExplainer:
+    explainer = NemtExplainer(shared_classifier, **QUICK)
+    explainer.fit(blobs)
+    return explainer
+
+
+@pytest.fixture(scope="module")
+def batch(make_batch):
+    return make_batch()
+
+
+@pytest.mark.parametrize("task", list(Task))
+def test_fit_leaves_the_classifier_bit_identical(make_classifier, blobs, untouched, task):
+    classifier = make_classifier(task=task)
+    for number, parameter in enumerate(classifier.parameters()):
+        parameter.grad = torch.ones_like(parameter) if number % 2 else None
+        parameter.requires_grad_(number % 3 > 0)
+    before = classifier.fingerprint
+    handle = classifier.cam_layer.register_forward_hook(lambda *_: None)
+    with untouched(classifier):
+        NemtExplainer(classifier, **QUICK, fills="mixed").fit(blobs)
+    handle.remove()
+    assert classifier.fingerprint == before
+
+
+def test_no_gradient_reaches_the_classifier(make_classifier, blobs):
+    classifier = make_classifier()
+    heard = []
+    for parameter in classifier.parameters():
+        parameter.register_hook(heard.append)
+        parameter.register_post_accumulate_grad_hook(heard.append)
+    NemtExplainer(classifier, **QUICK).fit(blobs)
+    assert heard == []
+    assert all(parameter.grad is None for parameter in classifier.parameters())
+
+
+def test_every_weight_of_the_decoder_learns(shared_classifier, blobs, fitted):
+    with torch.random.fork_rng():
+        torch.manual_seed(fitted.seed)
+        untrained = fitted._build().state_dict()
+    trained = network_of(fitted).state_dict()
+    assert untrained.keys() == trained.keys()
+    unmoved = [name for name, tensor in trained.items() if torch.equal(tensor, untrained[name])]
+    assert unmoved == []
+
+
+def test_the_same_seed_gives_the_same_bytes(make_classifier, blobs):
+    def weights(seed: int, noise: int) -> torch.Tensor:
+        torch.manual_seed(noise)
+        explainer = NemtExplainer(make_classifier(), **QUICK, fills="mixed", seed=seed)
+        explainer.fit(blobs)
+        return torch.cat([tensor.flatten().float() for tensor in network_of(explainer).state_dict().values()])
+
+    assert torch.equal(weights(0, noise=1), weights(0, noise=2))
+    assert not torch.equal(weights(0, noise=1), weights(1, noise=1))
+
+
+def test_a_second_fit_of_one_explainer_gives_the_same_bytes(shared_classifier, blobs, batch):
+    explainer = NemtExplainer(shared_classifier, **QUICK)
+    explainer.fit(blobs)
+    first = batch.explained_by(explainer)
+    explainer.fit(blobs)
+    assert torch.equal(batch.explained_by(explainer), first)
+
+
+def test_masks_are_shares_and_do_not_depend_on_the_batch(fitted, batch):
+    maps = batch.explained_by(fitted)
+    assert float(maps.min()) >= 0
+    assert float(maps.max()) <= 1
+    one_by_one = torch.cat([batch[i : i + 1].explained_by(fitted) for i in range(8)])
+    torch.testing.assert_close(maps, one_by_one, atol=1e-5, rtol=1e-4)
+
+
+def test_the_target_selects_its_channel(shared_classifier, blobs, make_batch):
+    explainer = NemtExplainer(shared_classifier, **QUICK)
+    explainer.fit(blobs)
+    # Channel k of a head without weights is the constant sigmoid(temperature · bias).
+    head = network_of(explainer).decoder.head
+    with torch.no_grad():
+        head.weight.zero_()
+        head.bias.copy_(torch.tensor([-2.0, 0.0, 2.0]))
+    batch = make_batch(n=6)
+    maps = explainer.explain(batch.images, torch.tensor([2, 0, 1, 1, 2, 0]))
+    temperature = float(network_of(explainer).temperature)
+    for mask, bias in zip(maps, [2.0, -2.0, 0.0, 0.0, 2.0, -2.0], strict=True):
+        wanted = 1 / (1 + math.exp(-temperature * bias))
+        torch.testing.assert_close(mask, torch.full((32, 32), wanted))
+
+
+def test_it_finds_what_a_trained_classifier_looks_at(make_blobs):
+    train = make_blobs(n_images=64, task=Task.MULTILABEL)
+    classifier, _ = train_classifier(
+        Architecture(type="small_resnet", params={"width": 8}),
+        train=train,
+        validation=train,
+        settings=ClassifierTraining(epochs=5, batch_size=16, learning_rate=0.01),
+    )
+    explainer = NemtExplainer(classifier, steps=60, batch_size=8, widths=(16, 12, 8))
+    explainer.fit(train)
+    test = make_blobs(n_images=60, task=Task.MULTILABEL, seed=3)
+    samples = [test[i] for i in range(60)]
+    shares, chances = [], []
+    for sample in samples:
+        for target in torch.nonzero(sample.outputs).flatten():
+            mask = explainer.explain(sample.image[None], target[None])[0]
+            region = sample.gt_masks[target]
+            shares.append(float(mask[region].sum() / mask.sum()))
+            chances.append(float(region.float().mean()))
+    assert sum(shares) / len(shares) > 2 * sum(chances) / len(chances)
+
+
+def test_prediction_comes_with_the_mask_at_no_change(fitted, batch, untouched):
+    classifier = fitted.classifier
+    with untouched(classifier):
+        masks, scores = fitted.explain_with_scores(batch.images, batch.targets)
+    assert torch.equal(scores, classifier.scores(batch.images))
+    assert torch.equal(masks, batch.explained_by(fitted))
+    assert not masks.requires_grad
+    assert not scores.requires_grad
+
+
+def test_without_targets_the_prediction_is_explained(fitted, batch):
+    masks, scores = fitted.explain_with_scores(batch.images)
+    wanted, _ = fitted.explain_with_scores(batch.images, scores.argmax(dim=1))
+    assert torch.equal(masks, wanted)
+    assert len(set(scores.argmax(dim=1).tolist())) > 1
+
+
+def test_one_pass_of_the_classifier_gives_both(fitted, batch):
+    passes = []
+    handle = fitted.classifier.module.register_forward_hook(lambda *_: passes.append(1))
+    fitted.explain_with_scores(batch.images, batch.targets)
+    handle.remove()
+    assert len(passes) == 1
+
+
+@pytest.mark.parametrize(
+    ("images", "targets"),
+    [
+        (torch.rand(2, 1, 32, 32), torch.tensor([0, 1])),
+        (torch.rand(2, 3, 32, 32), torch.tensor([0, 3])),
+        (torch.rand(2, 3, 32, 32), torch.tensor([0])),
+        (torch.rand(2, 3, 32, 32).double(), None),
+    ],
+)
+def test_wrong_input_is_refused_there_too(fitted, images, targets):
+    with pytest.raises(InputError, match=r"NemtExplainer: .*wanted"):
+        fitted.explain_with_scores(images, targets)
+
+
+def test_round_trip_gives_the_same_bytes(fitted, batch, tmp_path):
+    path = tmp_path / "decoder.safetensors"
+    fitted.save(str(path))
+    torch.manual_seed(9)
+    loaded = NemtExplainer.load(path, fitted.classifier)
+    assert torch.equal(batch.explained_by(loaded), batch.explained_by(fitted))
+    assert loaded.training == fitted.training
+    assert loaded.shape == fitted.shape
+    assert loaded.seed == fitted.seed
+    loaded.save(tmp_path / "again.safetensors")
+    assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
+
+
+def test_settings_survive_the_round_trip(shared_classifier, blobs, tmp_path):
+    settings = {
+        "learning_rate": 1e-3,
+        "weight_decay": 0.1,
+        "area_weights": (0.5, 2.0),
+        "temperatures": (1.5, 3.0),
+        "random_target_share": 0.5,
+        "fills": "mixed",
+        "augment": "none",
+        "finest_stride": 4,
+        "smoothing": 0.05,
+        "seed": 7,
+    }
+    explainer = NemtExplainer(shared_classifier, **QUICK, **settings)
+    explainer.fit(blobs)
+    explainer.save(tmp_path / "decoder")
+    loaded = NemtExplainer.load(tmp_path / "decoder", shared_classifier)
+    for name, value in settings.items():
+        holder = {**dataclasses.asdict(loaded.training), **loaded.shape, "seed": loaded.seed}
+        assert holder[name] == value
+
+
+def test_every_setting_of_the_training_is_a_parameter_with_the_same_default():
+    parameters = inspect.signature(NemtExplainer.__init__).parameters
+    for field in dataclasses.fields(DecoderTraining):
+        assert parameters[field.name].default == field.default, field.name
+
+
+def test_another_classifier_is_refused(fitted, make_classifier, tmp_path):
+    path = tmp_path / "decoder.safetensors"
+    fitted.save(path)
+    with pytest.raises(InputError, match=r"was fitted on classifier .*, this is .*; fit the decoder on"):
+        NemtExplainer.load(path, make_classifier(seed=1))
+
+
+def test_the_same_classifier_with_other_layers_is_refused(fitted, tmp_path):
+    path = tmp_path / "decoder.safetensors"
+    fitted.save(path)
+    same = fitted.classifier
+    other = Classifier(
+        same.module,
+        task=same.task,
+        output_names=same.output_names,
+        image_size=32,
+        feature_layers=("stage1", "stage2"),
+    )
+    assert other.fingerprint == same.fingerprint
+    with pytest.raises(InputError, match=r"does not fit the decoder .*feature_layers"):
+        NemtExplainer.load(path, other)
+
+
+def test_other_files_are_refused(shared_classifier, tmp_path):
+    with pytest.raises(InputError, match="no file"):
+        NemtExplainer.load(tmp_path / "nowhere", shared_classifier)
+    (tmp_path / "text").write_text("not a decoder but some words")
+    with pytest.raises(InputError, match="cannot be read as safetensors"):
+        NemtExplainer.load(tmp_path / "text", shared_classifier)
+
+
+def test_before_the_fit_there_is_nothing(shared_classifier, batch, tmp_path):
+    explainer = NemtExplainer(shared_classifier)
+    assert explainer.fit_record is None
+    for call in (
+        lambda: batch.explained_by(explainer),
+        lambda: explainer.explain_with_scores(batch.images),
+        lambda: explainer.save(tmp_path / "decoder"),
+    ):
+        with pytest.raises(InputError, match="NEMt is not fitted; call fit"):
+            call()
+
+
+def test_the_record_tells_what_was_done(fitted, blobs):
+    record = fitted.fit_record
+    assert record["dataset"] == "blobs"
+    assert record["dataset_fingerprint"] == blobs.info.fingerprint
+    assert record["settings"]["steps"] == 6
+    assert record["fit_seconds"] > 0
+    assert [point["step"] for point in record["curve"]] == [1, 2, 3, 4, 5, 6]
+    assert all(0 <= point["area"] <= 1 for point in record["curve"])
+
+
+@pytest.mark.parametrize(("steps", "points"), [(1, 1), (4, 4), (5, 5), (13, 7)])
+def test_any_number_of_steps(shared_classifier, make_blobs, monkeypatch, steps, points):
+    monkeypatch.setattr(training, "_CURVE_POINTS", 6)
+    explainer = NemtExplainer(shared_classifier, steps=steps, batch_size=1, widths=(4,))
+    explainer.fit(make_blobs(n_images=2))
+    assert len(explainer.fit_record["curve"]) == points
+    assert explainer.fit_record["curve"][-1]["step"] == steps
+
+
+def test_area_weight_and_temperature_rise_to_their_ends_by_half_time(shared_classifier, blobs):
+    explainer = NemtExplainer(
+        shared_classifier, steps=8, batch_size=2, widths=(4,), area_weights=(1.0, 5.0), temperatures=(1.0, 3.0)
+    )
+    explainer.fit(blobs)
+    weights = [point["area_weight"] for point in explainer.fit_record["curve"]]
+    assert weights == [1, 2, 3, 4, 5, 5, 5, 5]
+    assert float(network_of(explainer).temperature) == 3
+
+
+def test_a_loss_that_is_no_number_stops_with_a_remedy(make_classifier, make_blobs):
+    classifier = make_classifier()
+    with torch.no_grad():
+        classifier.module.head.bias[0] = math.nan
+    explainer = NemtExplainer(classifier, **QUICK)
+    with pytest.raises(InputError, match="loss became nan at step 1; lower learning_rate"):
+        explainer.fit(make_blobs())
+    assert explainer.fit_record is None
+
+
+def test_a_failed_fit_keeps_the_decoder_of_the_last(make_classifier, blobs, batch, untouched):
+    classifier = make_classifier()
+    explainer = NemtExplainer(classifier, **QUICK)
+    explainer.fit(blobs)
+    wanted = batch.explained_by(explainer)
+
+    class Broken(type(blobs)):
+        def __getitem__(self, index):
+            raise OSError("disk gone")
+
+    with untouched(classifier), pytest.raises(OSError, match="disk gone"):
+        explainer.fit(Broken())
+    assert torch.equal(batch.explained_by(explainer), wanted)
+
+
+def test_data_that_do_not_suit_the_classifier_are_refused(shared_classifier, make_blobs):
+    explainer = NemtExplainer(shared_classifier, **QUICK)
+    with pytest.raises(InputError, match=r"blobs has 1 channels .*; wanted 3 channels"):
+        explainer.fit(make_blobs(channels=1))
+    with pytest.raises(InputError, match="no images to fit on"):
+        explainer.fit(make_blobs(n_images=0))
+
+
+def test_classifiers_without_stages_are_refused(shared_classifier):
+    flat = Classifier(
+        nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 2)),
+        task="multiclass",
+        output_names=["a", "b"],
+        image_size=32,
+    )
+    assert "feature maps" in NemtExplainer.unsupported(flat)
+    one_layer = Classifier(
+        shared_classifier.module,
+        task="multiclass",
+        output_names=["a", "b", "c"],
+        image_size=32,
+        feature_layers=("stage1",),
+    )
+    assert NemtExplainer.unsupported(one_layer) == "the decoder needs 2 or more feature maps; the classifier has 1"
+    assert NemtExplainer.unsupported(shared_classifier) is None
+
+
+def test_a_stride_that_leaves_too_few_maps_is_refused(shared_classifier, blobs):
+    with pytest.raises(InputError, match=r"1 feature map.*finest_stride = 8.*lower it"):
+        NemtExplainer(shared_classifier, **QUICK, finest_stride=8).fit(blobs)
+
+
+@pytest.mark.parametrize(("finest_stride", "layers"), [(1, 4), (2, 3), (4, 2)])
+def test_the_stride_decides_what_is_read(shared_classifier, finest_stride, layers):
+    explainer = NemtExplainer(shared_classifier, finest_stride=finest_stride)
+    assert len(explainer._build().layers) == layers
+
+
+@pytest.mark.parametrize("model", ["resnet10t", "tf_efficientnet_lite0"])
+def test_timm_networks_and_odd_sizes(make_blobs, model):
+    network = Architecture(type="timm", params={"model": model}).build(3, 3)
+    blobs = make_blobs(n_images=4, image_size=50)
+    classifier = Classifier(
+        network.module,
+        task="multiclass",
+        output_names=blobs.info.output_names,
+        mean=network.mean,
+        std=network.std,
+        image_size=50,
+    )
+    explainer = NemtExplainer(classifier, steps=1, batch_size=2, widths=(8,))
+    explainer.fit(blobs)
+    for size in ((50, 50), (64, 64), (67, 45)):
+        masks, scores = explainer.explain_with_scores(torch.rand(2, 3, *size))
+        assert masks.shape == (2, *size)
+        assert masks.isfinite().all()
+        assert scores.shape == (2, 3)

@@ -1,0 +1,123 @@
+"""The contract on a GPU: same answers, same cleanliness."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from xaibench.explainers import CONTROLS, EXPLAINERS, Architecture, Classifier, NemtExplainer
+from xaibench.explainers.randomness import preserved_random_state
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device; none is available"),
+]
+
+NAMES = list(EXPLAINERS)
+
+
+@pytest.fixture(autouse=True)
+def exact_arithmetic() -> Iterator[None]:
+    """Without TF32 and with one algorithm per convolution, so that CPU and GPU can be compared."""
+    conv, matmul, deterministic = (
+        torch.backends.cudnn.allow_tf32,
+        torch.backends.cuda.matmul.allow_tf32,
+        torch.backends.cudnn.deterministic,
+    )
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.deterministic = True
+    yield
+    torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = conv, matmul
+    torch.backends.cudnn.deterministic = deterministic
+
+
+def on_gpu(batch):
+    return type(batch)(images=batch.images.cuda(), targets=batch.targets.cuda(), gt_masks=batch.gt_masks.cuda())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_contract_holds(name, build, make_classifier, blobs, make_batch, untouched):
+    classifier = make_classifier().cuda()
+    batch = on_gpu(make_batch())
+    explainer = build(name, classifier, blobs)
+    state = torch.cuda.get_rng_state()
+    with untouched(classifier):
+        maps = batch.explained_by(explainer)
+    assert torch.equal(torch.cuda.get_rng_state(), state)
+    assert maps.device.type == "cuda"
+    assert maps.dtype == torch.float32
+    assert maps.shape == (8, 32, 32)
+    assert maps.isfinite().all()
+    scale = maps.abs().amax(dim=(1, 2), keepdim=True).clamp(min=1e-12)
+    one_by_one = torch.cat([batch[i : i + 1].explained_by(explainer) for i in range(8)])
+    assert float(((maps - one_by_one) / scale).abs().max()) < 1e-3
+    again = batch.explained_by(explainer)
+    assert float(((maps - again) / scale).abs().max()) < 1e-4
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "gradient_shap"])
+def test_cpu_and_gpu_agree(name, build, make_classifier, blobs, make_batch, tmp_path):
+    batch, on_cpu = make_batch(), make_classifier()
+    cpu_explainer = build(name, on_cpu, blobs)
+    gpu_classifier = make_classifier().cuda()
+    if cpu_explainer.needs_fit:
+        cpu_explainer.save(tmp_path / "explainer")
+        gpu_explainer = type(cpu_explainer).load(tmp_path / "explainer", gpu_classifier)
+    else:
+        gpu_explainer = build(name, gpu_classifier, blobs)
+    wanted = batch.explained_by(cpu_explainer)
+    found = on_gpu(batch).explained_by(gpu_explainer).cpu()
+    scale = wanted.abs().amax(dim=(1, 2), keepdim=True).clamp(min=1e-12)
+    assert float(((found - wanted) / scale).abs().max()) < (1e-5 if name in CONTROLS else 1e-2)
+
+
+def test_gradient_shap_on_a_gpu_is_near_to_that_on_a_cpu(build, make_classifier, blobs, make_batch):
+    # Their noise comes from different generators, so only the means can agree.
+    batch = make_batch(n=2)
+    maps = []
+    for device, moved in (("cpu", batch), ("cuda", on_gpu(batch))):
+        explainer = EXPLAINERS.create("gradient_shap", make_classifier().to(device), samples=256)
+        maps.append(moved.explained_by(explainer).cpu().flatten())
+    assert torch.corrcoef(torch.stack(maps))[0, 1] > 0.7
+
+
+def test_fingerprints_do_not_depend_on_the_device(make_classifier):
+    assert make_classifier().cuda().fingerprint == make_classifier().fingerprint
+
+
+def test_nemt_is_fitted_on_a_gpu(make_classifier, blobs, make_batch, untouched, tmp_path):
+    classifier = make_classifier().cuda()
+    explainer = NemtExplainer(classifier, steps=8, batch_size=6, widths=(8,), fills="mixed")
+    with untouched(classifier):
+        explainer.fit(blobs)
+    batch = on_gpu(make_batch())
+    maps = batch.explained_by(explainer)
+    assert maps.device.type == "cuda"
+    masks, scores = explainer.explain_with_scores(batch.images, batch.targets)
+    assert torch.equal(masks, maps)
+    assert torch.equal(scores, classifier.scores(batch.images))
+    explainer.save(tmp_path / "decoder")
+    assert torch.equal(batch.explained_by(NemtExplainer.load(tmp_path / "decoder", classifier)), maps)
+
+
+def test_a_classifier_is_trained_on_a_gpu(blobs):
+    from xaibench.explainers import ClassifierTraining, train_classifier
+
+    classifier, record = train_classifier(
+        Architecture(type="small_resnet", params={"width": 8}),
+        train=blobs,
+        validation=blobs,
+        settings=ClassifierTraining(epochs=2, batch_size=8),
+        device="cuda",
+    )
+    assert classifier.device.type == "cuda"
+    assert len(record["curve"]) == 2
+    assert isinstance(classifier, Classifier)
+
+
+def test_the_random_state_of_the_gpu_comes_back():
+    torch.cuda.manual_seed(3)
+    state = torch.cuda.get_rng_state()
+    with preserved_random_state():
+        torch.rand(5, device="cuda")
+    assert torch.equal(torch.cuda.get_rng_state(), state)
