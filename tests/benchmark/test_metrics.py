@@ -125,7 +125,7 @@ def test_a_batch_in_which_nothing_can_be_scored(name: str) -> None:
 
 
 @every_metric
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(
     count=st.integers(1, 6),
     seed=st.integers(0, 2**31),
@@ -145,7 +145,7 @@ def test_batch_mates_do_not_matter(name: str, count: int, seed: int, side: int, 
 
 
 @every_metric
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(scale=st.floats(1e-30, 1e30), seed=st.integers(0, 2**31))
 def test_the_scale_of_a_map_does_not_matter(name: str, scale: float, seed: int) -> None:
     raw, batch = random_batch(3, seed=seed)

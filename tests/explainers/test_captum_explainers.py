@@ -121,6 +121,18 @@ def test_gradient_shap_noise_changes_the_map_little(images):
     assert torch.corrcoef(torch.stack([quiet.flatten(), noisy.flatten()]))[0, 1] > 0.7
 
 
+def test_gradient_shap_draws_anew_for_every_image_and_target(images):
+    classifier = wrap(Linear())
+    # Of a linear model the map tells the mean of the baselines that were drawn: x - attribution / w.
+    targets = torch.tensor([0, 0, 1, 2])
+    same = torch.cat([images[:2], images[1:2], images[1:2]])
+    maps = GradientShapExplainer(classifier, samples=7, noise=0.05).explain(same, targets)
+    weight = weight_on_images(classifier, targets)
+    baselines = ((weight * same).sum(dim=1) - maps) / weight.sum(dim=1)
+    brightness = baselines.flatten(1).median(dim=1).values
+    assert len({round(value, 3) for value in brightness.tolist()}) == 4
+
+
 def test_occlusion_equals_painting_every_window(images):
     classifier = wrap(Smooth())
     maps = OcclusionExplainer(classifier, window=0.25, stride=0.125).explain(images, TARGETS)
