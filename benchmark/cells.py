@@ -200,9 +200,7 @@ def _timing_rows(
     ]
 
 
-def _scored_rows(
-    bench: Workbench, cell: Cell, batch: CaseBatch, scores: Tensor, attribution: Tensor
-) -> list[ScoreRow]:
+def _scored_rows(bench: Workbench, cell: Cell, batch: CaseBatch, scores: Tensor, attribution: Tensor) -> list[ScoreRow]:
     prepared = prepare(attribution, chain=bench.suite.preparation)
     rows = []
     for metric in bench.metrics:

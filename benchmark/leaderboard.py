@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 
 from .store import RunStore
@@ -46,92 +45,104 @@ def _json(store: RunStore) -> str:
 
 
 def _markdown(store: RunStore) -> str:
-    manifest, summary = store.read_manifest(), summarize_run(store)
+    manifest, records = store.read_manifest(), to_records(summarize_run(store))
     suite, environment = manifest["suite"], manifest["environment"]
     parts = [f"# Leaderboard: {suite['name']}"]
     if suite["description"]:
         parts.append(suite["description"])
     for entry in manifest["classifiers"]:
-        table = summary[(summary["dataset"] == entry["dataset"]) & (summary["classifier"] == entry["classifier"])]
-        if len(table):
-            parts.append(_section(manifest, entry, table))
-    problems = _problems(store, summary)
+        pair = (entry["dataset"], entry["classifier"])
+        own = [record for record in records if (record["dataset"], record["classifier"]) == pair]
+        if own:
+            parts.append(_section(manifest, entry, own))
+    problems = _problems(store, records)
     if problems:
         parts.append("## Not scored\n\n" + "\n".join(f"- {line}" for line in problems))
     parts.append(_legend(manifest))
     parts.append(
         f"xaibench {environment['xaibench']}, torch {environment['torch']}, captum {environment['captum']}, quantus "
-        f"{environment['quantus']}; {environment['device']}, {environment['threads']} threads; seed {suite['seed']}; maps: "
-        f"{suite['preparation']} part, maximum 1 per map."
+        f"{environment['quantus']}; {environment['device']}, threads: {environment['threads']}; seed {suite['seed']}; "
+        f"maps: {suite['preparation']} part, maximum 1 per map."
     )
     return "\n\n".join(parts) + "\n"
 
 
-def _section(manifest: dict[str, Any], entry: dict[str, Any], table: pd.DataFrame) -> str:
-    dataset = manifest["datasets"][entry["dataset"]]
-    metrics = manifest["metrics"]
-    lines = [
-        f"## {entry['dataset']} · {entry['classifier']}",
-        "",
-        f"{dataset['name']} {dataset['version']}, {dataset['task']}, {table['n_cases'].iloc[0]} cases; classifier: "
-        f"{entry['summary']}.",
-    ]
-    lines += [f"{note}." for note in dataset["notes"]]
+def _section(manifest: dict[str, Any], entry: dict[str, Any], records: list[dict[str, Any]]) -> str:
+    dataset, metrics = manifest["datasets"][entry["dataset"]], manifest["metrics"]
+    names = [metric["name"] for metric in metrics]
     header = ["explainer"]
     header += [f"{metric['name'].replace('_', ' ')} {'↑' if metric['higher_is_better'] else '↓'}" for metric in metrics]
     header += ["scored", "ms an image", "× forward", "fit s"]
-    lines += ["", _table_line(header), _table_line(["---"] + ["---:"] * (len(header) - 1))]
-    first = table[table["metric"] == metrics[0]["name"]].set_index("explainer")
-    # Incomplete rows have no rank and come last.
-    for explainer in first["rank"].sort_values(na_position="last", kind="stable").index.astype(str):
-        rows = table[table["explainer"] == explainer].set_index("metric")
-        lines.append(_table_line(_explainer_cells(explainer, rows, [metric["name"] for metric in metrics])))
-    chance = table.groupby("metric", sort=False)["chance"].mean()
-    cells = ["chance", *(_number(chance[metric["name"]]) for metric in metrics)]
-    lines.append(_table_line([*cells, *[""] * (len(header) - len(cells))]))
+    facts = (
+        f"{dataset['name']} {dataset['version']}, {dataset['task']}, {records[0]['n_cases']} cases; "
+        f"classifier: {entry['summary']}."
+    )
+    notes = [f"{note}." for note in dataset["notes"]]
+    by_explainer: dict[str, dict[str, dict[str, Any]]] = {}
+    for record in records:
+        by_explainer.setdefault(record["explainer"], {})[record["metric"]] = record
+    # Sorted by the first metric; incomplete rows have no rank and come last.
+    rows = sorted(by_explainer.values(), key=lambda row: row[names[0]]["rank"] or len(by_explainer) + 1)
+    chances = [_number(_mean([row[name]["chance"] for row in rows])) for name in names]
+    lines = [
+        f"## {entry['dataset']} · {entry['classifier']}",
+        "",
+        " ".join([facts, *notes]),
+        "",
+        _table_line(header),
+        _table_line(["---"] + ["---:"] * (len(header) - 1)),
+        *(_table_line(_explainer_cells(row, names)) for row in rows),
+        _table_line(["chance", *chances, *[""] * (len(header) - len(names) - 1)]),
+    ]
     return "\n".join(lines)
 
 
-def _explainer_cells(explainer: str, rows: pd.DataFrame, metrics: list[str]) -> list[str]:
-    name = f"*{explainer}*" if rows["is_control"].iloc[0] else f"**{explainer}**"
-    cells = [name]
-    for metric in metrics:
-        row = rows.loc[metric]
-        if np.isnan(row["mean"]):
-            cells.append("–")
-            continue
-        interval = "" if pd.isna(row["ci_low"]) else f" [{_number(row['ci_low'])}, {_number(row['ci_high'])}]"
-        rank = "" if pd.isna(row["rank"]) else f" #{row['rank']}"
-        cells.append(f"{_number(row['mean'])}{interval}{rank}")
-    scored = rows["n_scored"].min()
-    cells.append(str(scored) if scored == rows["n_cases"].iloc[0] else f"{scored} of {rows['n_cases'].iloc[0]}")
-    cost = rows.iloc[0]
-    if pd.isna(cost["forward_ratio"]):
+def _explainer_cells(row: dict[str, dict[str, Any]], metrics: list[str]) -> list[str]:
+    first = row[metrics[0]]
+    n_scored = min(record["n_scored"] for record in row.values())
+    cells = [f"*{first['explainer']}*" if first["is_control"] else f"**{first['explainer']}**"]
+    cells += [_score_cell(row[metric]) for metric in metrics]
+    cells.append(str(n_scored) if n_scored == first["n_cases"] else f"{n_scored} of {first['n_cases']}")
+    if first["forward_ratio"] is None:
         return [*cells, "–", "–", "–"]
-    fit = f"{cost['fit_seconds']:.0f}" if cost["fit_seconds"] else ""
-    return [*cells, f"{1000 * cost['explain_seconds_per_image']:.2f}", f"{cost['forward_ratio']:.2f}", fit]
+    fit = f"{first['fit_seconds']:.0f}" if first["fit_seconds"] else ""
+    return [*cells, f"{1000 * first['explain_seconds_per_image']:.2f}", f"{first['forward_ratio']:.2f}", fit]
 
 
-def _problems(store: RunStore, summary: pd.DataFrame) -> list[str]:
+def _score_cell(record: dict[str, Any]) -> str:
+    if record["mean"] is None:
+        return "–"
+    low, high, rank = record["ci_low"], record["ci_high"], record["rank"]
+    interval = "" if low is None else f" [{_number(low)}, {_number(high)}]"
+    return f"{_number(record['mean'])}{interval}{'' if rank is None else f' #{rank}'}"
+
+
+def _problems(store: RunStore, records: list[dict[str, Any]]) -> list[str]:
     lines = [f"{explainer} on {name}: skipped, {reason}" for (name, explainer), reason in store.skipped().items()]
     failed: dict[tuple[str, str, str], str] = {}
     for cell, traceback in store.failures().items():
         failed[cell.dataset, cell.classifier, cell.explainer] = traceback.strip().splitlines()[-1]
-    lines += [f"{explainer} on {dataset}, {name}: failed, {line}" for (dataset, name, explainer), line in failed.items()]
-    keys = ["dataset", "classifier", "explainer"]
-    for record in to_records(summary.groupby(keys, sort=False)["n_degenerate"].max().reset_index()):
-        if record["n_degenerate"]:
-            lines.append("{explainer} on {dataset}, {classifier}: {n_degenerate} empty or not finite maps".format(**record))
+    lines += [
+        f"{explainer} on {dataset}, {name}: failed, {line}" for (dataset, name, explainer), line in failed.items()
+    ]
+    empty: dict[tuple[str, str, str], int] = {}
+    for record in records:
+        key = (record["dataset"], record["classifier"], record["explainer"])
+        empty[key] = max(empty.get(key, 0), record["n_degenerate"])
+    lines += [
+        f"{key[2]} on {key[0]}, {key[1]}: {count} empty or not finite maps" for key, count in empty.items() if count
+    ]
     return lines
 
 
 def _legend(manifest: dict[str, Any]) -> str:
-    citations = "; ".join(f"{m['name'].replace('_', ' ')}: {m['citation']}, {m['library']}" for m in manifest["metrics"])
+    sources = "; ".join(f"{m['name'].replace('_', ' ')}: {m['citation']} ({m['library']})" for m in manifest["metrics"])
     return (
-        "Mean over cases [95 % bootstrap interval over images] #rank among all rows, controls included; no rank where cases "
-        "are missing. *Italic*: controls, which know nothing of the classifier; the oracle is the annotated region itself, "
-        "a ceiling and not a rival. ms an image and × forward: median of synchronized, warmed-up calls, and their ratio to "
-        f"the classifier's plain forward pass on the same batch. Sources: {citations}."
+        "Mean over cases [95 % bootstrap interval over images] #rank among all rows, controls included; no rank where "
+        "cases are missing. *Italic*: controls, which know nothing of the classifier; the oracle is the annotated "
+        "region itself, a ceiling and not a rival. Chance: a map that knows nothing (complexity: a uniform one). ms an "
+        "image and × forward: median of synchronized, warmed-up calls, and their ratio to the classifier's plain "
+        f"forward pass on the same batch. Sources: {sources}."
     )
 
 
@@ -140,6 +151,11 @@ def _table_line(cells: list[str]) -> str:
 
 
 def _number(value: float | None) -> str:
-    if value is None or np.isnan(value):
+    if value is None:
         return "–"
     return f"{value:.2f}" if abs(value) >= 1.995 else f"{value:.3f}"
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None

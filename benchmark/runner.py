@@ -95,7 +95,9 @@ def run_suite(
     store.write_manifest(_manifest(bench, list(planned), fits=fits, limit=limit))
     todo = [(key, cell) for key, cell in planned.items() if not store.has(key)]
     failures: dict[Cell, str] = {}
-    with tqdm(total=len(planned), initial=len(planned) - len(todo), desc="cells", unit="cell", disable=not progress) as bar:
+    with tqdm(
+        total=len(planned), initial=len(planned) - len(todo), desc="cells", unit="cell", disable=not progress
+    ) as bar:
         for key, result in _computed(bench, todo, executor=executor or SerialExecutor(), window=window, bar=bar):
             store.put(key, result)
             if result.failure is not None:
@@ -107,7 +109,7 @@ def run_suite(
 def _computed(
     bench: Workbench, todo: list[tuple[str, Cell]], *, executor: Executor, window: int, bar: "tqdm[Any]"
 ) -> Iterator[tuple[str, CellResult]]:
-    """Results as they come; at most ``window`` cells are on their way, so that little is lost when the run is killed."""
+    """Results as they come; at most ``window`` cells are on their way, so that a kill loses little."""
     pending: dict[Future[CellResult], str] = {}
     remaining = iter(todo)
     while True:
@@ -130,15 +132,16 @@ def _prepare_classifiers(bench: Workbench, *, progress: bool) -> None:
             info = bench.dataset(dataset).info
             if classifier.output_names != info.output_names or classifier.task is not info.task:
                 raise InputError(
-                    f"classifier {name!r} answers {classifier.task.value} {', '.join(classifier.output_names)}; dataset "
-                    f"{dataset!r} has {info.task.value} {', '.join(info.output_names)}; wanted the same outputs in the same order"
+                    f"classifier {name!r} answers {classifier.task.value} {', '.join(classifier.output_names)}; "
+                    f"dataset {dataset!r} has {info.task.value} {', '.join(info.output_names)}; "
+                    "wanted the same outputs in the same order"
                 )
             performance = bench.performance(dataset, name)
             if not performance.beats_chance and not bench.suite.classifiers[name].allow_chance:
                 raise InputError(
-                    f"classifier {name!r} is no better than chance on {dataset!r}: {performance.summary()}, permutation test "
-                    f"p = {performance.chance_p_value:.3f}; explanations of it mean nothing. Train it longer, or set "
-                    f"classifiers.{name}.allow_chance = true"
+                    f"classifier {name!r} is no better than chance on {dataset!r}: {performance.summary()}, "
+                    f"permutation test p = {performance.chance_p_value:.3f}; explanations of it mean nothing. Train it "
+                    f"longer, or set classifiers.{name}.allow_chance = true"
                 )
 
 

@@ -184,7 +184,9 @@ def load_suite(name_or_path: str) -> Suite:
     if name_or_path in builtin_suites():
         path = _BUILTIN / f"{name_or_path}.toml"
     elif path.suffix != ".toml":
-        raise InputError(f"unknown suite {name_or_path!r}; {closest_match(name_or_path, builtin_suites())}, or a .toml file")
+        raise InputError(
+            f"unknown suite {name_or_path!r}; {closest_match(name_or_path, builtin_suites())}, or a .toml file"
+        )
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

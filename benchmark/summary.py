@@ -68,10 +68,18 @@ def summarize_timings(rows: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         A frame with the three keys, ``explain_seconds_per_image`` (median), ``forward_ratio`` (median of explain time
-        over the plain forward pass on the same batch), ``n_timed``, ``batch_size``, ``peak_memory_bytes`` and ``device``.
+        over the plain forward pass on the same batch), ``n_timed``, ``batch_size``, ``peak_memory_bytes``, ``device``.
     """
     keys = _KEYS[:3]
-    columns = [*keys, "explain_seconds_per_image", "forward_ratio", "n_timed", "batch_size", "peak_memory_bytes", "device"]
+    columns = [
+        *keys,
+        "explain_seconds_per_image",
+        "forward_ratio",
+        "n_timed",
+        "batch_size",
+        "peak_memory_bytes",
+        "device",
+    ]
     records = []
     for names, group in rows.groupby(keys, sort=False):
         largest = group[group["batch_size"] == group["batch_size"].max()]
@@ -91,7 +99,7 @@ def summarize_timings(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def summarize_run(store: RunStore) -> pd.DataFrame:
-    """Scores and costs of a run side by side: `summarize_scores` with timing columns and ``fit_seconds`` (0: no fit)."""
+    """Scores and costs of a run: `summarize_scores` with timing columns and ``fit_seconds`` (0: no fit)."""
     manifest = store.read_manifest()
     directions = {metric["name"]: metric["higher_is_better"] for metric in manifest["metrics"]}
     scores = summarize_scores(store.score_frame(), higher_is_better=directions)

@@ -93,9 +93,7 @@ class Workbench:
         """How good the classifier is on (the first 256 samples of) a dataset that it explains."""
 
         def measure() -> Performance:
-            return evaluate_classifier(
-                self.classifier(classifier), self.dataset(dataset), limit=_PERFORMANCE_SAMPLES
-            )
+            return evaluate_classifier(self.classifier(classifier), self.dataset(dataset), limit=_PERFORMANCE_SAMPLES)
 
         return self._once(("performance", dataset, classifier), measure)
 
@@ -218,6 +216,7 @@ class Workbench:
             std=network.std,
             channels=info.channels,
             image_size=image_size,
+            feature_layers=network.feature_layers,
         )
 
     def _make_explainer(self, name: str, classifier_name: str, *, progress: bool) -> Explainer:

@@ -84,7 +84,8 @@ class Catalog(Generic[T]):
             factory: Callable[..., T] = announced[name].load()
         except Exception as error:
             raise InputError(
-                f"{self.kind} {name!r} ({announced[name].value}) cannot be imported: {error}; reinstall its distribution"
+                f"{self.kind} {name!r} ({announced[name].value}) cannot be imported: {error}; "
+                "reinstall its distribution"
             ) from error
         return factory
 

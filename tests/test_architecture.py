@@ -59,7 +59,10 @@ def test_every_data_file_of_a_package_is_packaged() -> None:
         for path in ROOT.joinpath(*package.split(".")[1:]).glob(pattern)
     }
     present = {
-        path for folder in LEVELS for path in (ROOT / folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts
+        path
+        for folder in LEVELS
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
     }
     assert {path for path in present if path.suffix != ".py"} <= packaged
 
@@ -83,4 +86,6 @@ def test_no_suite_data_or_docs_name_a_machine_path() -> None:
 
 def test_help_needs_no_torch() -> None:
     code = "import sys\nfrom xaibench.benchmark.cli import main\nassert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": str(ROOT / ".types"), "PYTHONSAFEPATH": "1"})
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, env={"PYTHONPATH": str(ROOT / ".types"), "PYTHONSAFEPATH": "1"}
+    )

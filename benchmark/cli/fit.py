@@ -46,7 +46,9 @@ def fit_command(
     classifier = load_classifier(classifier_file)[0].to(chosen_device)
     chosen = EXPLAINERS.create(explainer, classifier, **dict(param), seed=seed)
     if not chosen.needs_fit:
-        raise InputError(f"{explainer} has nothing to fit; use it as it is: xaibench explain IMAGE --explainer {explainer}")
+        raise InputError(
+            f"{explainer} has nothing to fit; use it as it is: xaibench explain IMAGE --explainer {explainer}"
+        )
     chosen.fit(DATASETS.create(dataset, **{"split": "train", **dict(dataset_param)}), progress=True)
     chosen.save(out)
     record = chosen.fit_record or {}

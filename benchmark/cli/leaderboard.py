@@ -12,9 +12,7 @@ from .output import deliver
 
 @click.command("leaderboard", epilog="Example:  xaibench leaderboard runs/quick --format md --out leaderboard.md")
 @click.argument("run", type=FOLDER)
-@click.option(
-    "--format", "output_format", type=click.Choice(["md", "csv", "json"]), default="md", show_default=True
-)
+@click.option("--format", "output_format", type=click.Choice(["md", "csv", "json"]), default="md", show_default=True)
 @click.option("--out", type=FILE, help="File to write.  [default: print]")
 def leaderboard_command(run: Path, output_format: LeaderboardFormat, out: Path | None) -> None:
     """Summarize RUN: means, intervals, chance levels, ranks and costs."""

@@ -14,7 +14,7 @@ FOLDER = click.Path(path_type=Path, file_okay=True)
 FILE = click.Path(path_type=Path)
 
 
-class KeyValue(click.ParamType):
+class KeyValue(click.ParamType[tuple[str, Any]]):
     """``key=value``, the value as in TOML (``3``, ``0.5``, ``true``, ``["a", "b"]``), or else text."""
 
     name = "key=value"

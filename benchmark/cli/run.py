@@ -40,11 +40,11 @@ def run_command(
     if threads is not None:
         torch.set_num_threads(threads)
     run_dir = run_dir or Path("runs") / chosen.name
-    outcome = run_suite(
-        chosen, run_dir=run_dir, data_dir=data_dir, device=device, limit=limit, progress=not quiet
-    )
+    outcome = run_suite(chosen, run_dir=run_dir, data_dir=data_dir, device=device, limit=limit, progress=not quiet)
     kept = outcome.n_cells - outcome.n_computed
-    click.echo(f"{outcome.n_cells} cells in {run_dir} ({kept} were there). Next: xaibench leaderboard {run_dir} --format md")
+    click.echo(
+        f"{outcome.n_cells} cells in {run_dir} ({kept} were there). Next: xaibench leaderboard {run_dir} --format md"
+    )
     for cell, failure in outcome.failures.items():
         reason = failure.strip().splitlines()[-1]
         click.echo(f"failed: {cell.explainer} on {cell.dataset} {cell.start}-{cell.stop}: {reason}", err=True)

@@ -17,7 +17,9 @@ from .options import FILE, device_option, params_option, threads_option
     epilog="Example:  xaibench train-classifier --dataset synthetic_lesions -d task=multilabel -d n_images=6000 "
     "--architecture small_resnet --epochs 6 --out classifier.safetensors",
 )
-@click.option("--dataset", required=True, help="Name of a dataset with splits train and val; see `xaibench list datasets`.")
+@click.option(
+    "--dataset", required=True, help="Name of a dataset with splits train and val; see `xaibench list datasets`."
+)
 @params_option("-d", "--dataset-param", what="dataset, both splits")
 @params_option("-v", "--validation-param", what="validation split alone")
 @click.option("--architecture", default="small_resnet", show_default=True, help="See `xaibench list classifiers`.")

@@ -7,6 +7,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 from PIL import Image
+
 from xaibench.benchmark.cli import main
 
 from .tiny_suite import TINY_SUITE
@@ -33,6 +34,10 @@ def photo(tmp_path: Path) -> Path:
     return path
 
 
+def _explain(photo: str, rest: str) -> list[str]:
+    return ["explain", "{tmp}/" + photo, *f"{rest} --out {{tmp}}/h.png".split()]
+
+
 BAD_INPUT = [
     # arguments, what the one line must say
     (["run", "quikc"], "did you mean 'quick'?"),
@@ -54,35 +59,89 @@ BAD_INPUT = [
     (["gallery", "{tmp}/empty", "--out", "{tmp}/g.png"], "run.json"),
     (["gallery", "{run}", "--dataset", "lesion", "--out", "{tmp}/g.png"], "did you mean 'lesions'?"),
     (["gallery", "{run}", "--out", "{tmp}/g.doc"], ".png"),
-    (["explain", "{tmp}/none.png", *"--classifier {clf} --explainer saliency --out {tmp}/h.png".split()], "none.png"),
-    (["explain", "{tmp}/text.png", *"--classifier {clf} --explainer saliency --out {tmp}/h.png".split()], "text.png"),
-    (["explain", "{tmp}/photo.png", *"--classifier {clf} --explainer salience --out {tmp}/h.png".split()], "'saliency'?"),
-    (["explain", "{tmp}/photo.png", *"--classifier {clf} --explainer nemt --out {tmp}/h.png".split()], "xaibench fit nemt"),
-    (["explain", "{tmp}/photo.png", *"--classifier {clf} --explainer oracle --out {tmp}/h.png".split()], "regions"),
-    (["explain", "{tmp}/photo.png", *"--classifier {tmp}/photo.png --explainer sobel --out {tmp}/h.png".split()], "photo.png"),
-    (["explain", "{tmp}/photo.png", *"--classifier {tmp}/no --explainer sobel --out {tmp}/h.png".split()], "no file"),
-    (["explain", "{tmp}/photo.png", *"--classifier {clf} --explainer sobel --out {tmp}/h.xyz".split()], ".png"),
     (
-        ["explain", "{tmp}/photo.png", *"--classifier {clf} --explainer sobel --target 9 --out {tmp}/h.png".split()],
+        ["explain", "{tmp}/none.png", *["--classifier", "{clf}", "--explainer", "saliency", "--out", "{tmp}/h.png"]],
+        "none.png",
+    ),
+    (
+        ["explain", "{tmp}/text.png", *["--classifier", "{clf}", "--explainer", "saliency", "--out", "{tmp}/h.png"]],
+        "text.png",
+    ),
+    (
+        ["explain", "{tmp}/photo.png", *["--classifier", "{clf}", "--explainer", "salience", "--out", "{tmp}/h.png"]],
+        "'saliency'?",
+    ),
+    (
+        ["explain", "{tmp}/photo.png", *["--classifier", "{clf}", "--explainer", "nemt", "--out", "{tmp}/h.png"]],
+        "xaibench fit nemt",
+    ),
+    (
+        ["explain", "{tmp}/photo.png", *["--classifier", "{clf}", "--explainer", "oracle", "--out", "{tmp}/h.png"]],
+        "regions",
+    ),
+    (
+        [
+            "explain",
+            "{tmp}/photo.png",
+            *["--classifier", "{tmp}/photo.png", "--explainer", "sobel", "--out", "{tmp}/h.png"],
+        ],
+        "photo.png",
+    ),
+    (
+        ["explain", "{tmp}/photo.png", *["--classifier", "{tmp}/no", "--explainer", "sobel", "--out", "{tmp}/h.png"]],
+        "no file",
+    ),
+    (
+        ["explain", "{tmp}/photo.png", *["--classifier", "{clf}", "--explainer", "sobel", "--out", "{tmp}/h.xyz"]],
+        ".png",
+    ),
+    (
+        [
+            "explain",
+            "{tmp}/photo.png",
+            *["--classifier", "{clf}", "--explainer", "sobel", "--target", "9", "--out", "{tmp}/h.png"],
+        ],
         "unknown target '9'",
     ),
     (
-        ["explain", "{tmp}/photo.png", *"--classifier {clf} --explainer occlusion -p windw=1 --out {tmp}/h.png".split()],
+        [
+            "explain",
+            "{tmp}/photo.png",
+            *["--classifier", "{clf}", "--explainer", "occlusion", "-p", "windw=1", "--out", "{tmp}/h.png"],
+        ],
         "did you mean 'window'?",
     ),
-    (["explain", "{tmp}/photo.png", *"--classifier {clf} --explainer sobel -p x --out {tmp}/h.png".split()], "key=value"),
+    (
+        [
+            "explain",
+            "{tmp}/photo.png",
+            *["--classifier", "{clf}", "--explainer", "sobel", "-p", "x", "--out", "{tmp}/h.png"],
+        ],
+        "key=value",
+    ),
     (["list", "explainer"], "explainers"),
-    (["train-classifier", *"--dataset synthetic_lesion --out {tmp}/c.safetensors".split()], "'synthetic_lesions'?"),
-    (["train-classifier", *"--dataset image_folder --out {tmp}/c.safetensors".split()], "'root'"),
-    (["train-classifier", *"--dataset synthetic_lesions --architecture vgg --out {tmp}/c".split()], "known:"),
-    (["train-classifier", *"--dataset synthetic_lesions --out {tmp}/photo.png/c.safetensors".split()], "choose a folder"),
-    (["fit", "saliency", *"--classifier {clf} --dataset synthetic_lesions --out {tmp}/n".split()], "nothing to fit"),
-    (["fit", "nemt", *"--classifier {tmp}/photo.png --dataset synthetic_lesions --out {tmp}/n".split()], "photo.png"),
+    (["train-classifier", *["--dataset", "synthetic_lesion", "--out", "{tmp}/c.safetensors"]], "'synthetic_lesions'?"),
+    (["train-classifier", *["--dataset", "image_folder", "--out", "{tmp}/c.safetensors"]], "'root'"),
+    (["train-classifier", *["--dataset", "synthetic_lesions", "--architecture", "vgg", "--out", "{tmp}/c"]], "known:"),
+    (
+        ["train-classifier", *["--dataset", "synthetic_lesions", "--out", "{tmp}/photo.png/c.safetensors"]],
+        "choose a folder",
+    ),
+    (
+        ["fit", "saliency", *["--classifier", "{clf}", "--dataset", "synthetic_lesions", "--out", "{tmp}/n"]],
+        "nothing to fit",
+    ),
+    (
+        ["fit", "nemt", *["--classifier", "{tmp}/photo.png", "--dataset", "synthetic_lesions", "--out", "{tmp}/n"]],
+        "photo.png",
+    ),
     (["frobnicate"], "frobnicate"),
 ]
 
 
-@pytest.mark.parametrize(("arguments", "wanted"), BAD_INPUT, ids=lambda value: value if isinstance(value, str) else None)
+@pytest.mark.parametrize(
+    ("arguments", "wanted"), BAD_INPUT, ids=lambda value: value if isinstance(value, str) else None
+)
 def test_bad_input_ends_with_one_line_and_exit_code_2(
     arguments: list[str], wanted: str, tmp_path: Path, photo: Path, run_dir: Path, small_checkpoint: Path
 ) -> None:
@@ -112,13 +171,13 @@ def test_bad_input_ends_with_one_line_and_exit_code_2(
     assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == before
 
 
+TINY_DATA = ["--dataset", "synthetic_lesions", "-d", "n_images=16", "-d", "image_size=32", "--device", "cpu"]
+
+
 @pytest.fixture(scope="module")
 def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("checkpoint") / "classifier.safetensors"
-    result = call(
-        *"train-classifier --dataset synthetic_lesions -d n_images=16 -d image_size=32 -a width=8 --epochs 1".split(),
-        "--device", "cpu", "--out", path,
-    )  # fmt: skip
+    result = call("train-classifier", *TINY_DATA, "-a", "width=8", "--epochs", 1, "--out", path)
     assert result.exit_code == 0, result.output
     assert "balanced_accuracy" in result.output
     return path
@@ -126,15 +185,11 @@ def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_train_fit_and_explain_one_image(small_checkpoint: Path, photo: Path, tmp_path: Path) -> None:
     decoder, picture = tmp_path / "nemt.safetensors", tmp_path / "heatmap.png"
-    fitted = call(
-        *"fit nemt --dataset synthetic_lesions -d n_images=16 -d image_size=32 -p steps=2 -p batch_size=4".split(),
-        "--classifier", small_checkpoint, "--device", "cpu", "--out", decoder,
-    )  # fmt: skip
+    shared = ["--classifier", small_checkpoint, "--device", "cpu"]
+    fitted = call("fit", "nemt", *TINY_DATA, "-p", "steps=2", "-p", "batch_size=4", *shared[:2], "--out", decoder)
     assert fitted.exit_code == 0, fitted.output
-    explained = call(
-        "explain", photo, "--classifier", small_checkpoint, "--explainer", "nemt", "--weights", decoder,
-        "--target", "streaks", "--device", "cpu", "--out", picture,
-    )  # fmt: skip
+    chosen = ["--explainer", "nemt", "--weights", decoder, "--target", "streaks"]
+    explained = call("explain", photo, *shared, *chosen, "--out", picture)
     assert explained.exit_code == 0, explained.output
     assert "streaks" in explained.output
     with Image.open(picture) as image:
@@ -144,11 +199,22 @@ def test_train_fit_and_explain_one_image(small_checkpoint: Path, photo: Path, tm
 
 def test_the_leaderboard_has_every_key_in_every_format(run_dir: Path, tmp_path: Path) -> None:
     records = json.loads(call("leaderboard", run_dir, "--format", "json").stdout)
-    wanted = "dataset classifier explainer metric mean ci_low ci_high rank n_scored n_cases is_control".split()
+    wanted = [
+        "dataset",
+        "classifier",
+        "explainer",
+        "metric",
+        "mean",
+        "ci_low",
+        "ci_high",
+        "rank",
+        "n_scored",
+        "n_cases",
+        "is_control",
+    ]
     assert all(set(wanted) <= set(record) for record in records)
-    assert {record["explainer"] for record in records if record["is_control"]} == {
-        "random", "uniform", "centre_gaussian", "sobel", "oracle",
-    }  # fmt: skip
+    controls = {record["explainer"] for record in records if record["is_control"]}
+    assert controls == {"random", "uniform", "centre_gaussian", "sobel", "oracle"}
     frame = pd.read_csv(pd.io.common.StringIO(call("leaderboard", run_dir, "--format", "csv").stdout))
     assert list(frame.columns) == list(records[0])
     assert len(frame) == len(records)
@@ -163,7 +229,7 @@ def test_the_leaderboard_has_every_key_in_every_format(run_dir: Path, tmp_path: 
 
 def test_json_means_are_the_means_of_the_rows(run_dir: Path) -> None:
     rows = pd.DataFrame(json.loads(call("rows", run_dir, "--format", "json").stdout))
-    wanted = "dataset classifier explainer sample_id target metric score status".split()
+    wanted = ["dataset", "classifier", "explainer", "sample_id", "target", "metric", "score", "status"]
     assert set(wanted) <= set(rows.columns)
     for record in json.loads(call("leaderboard", run_dir, "--format", "json").stdout):
         own = rows[(rows["explainer"] == record["explainer"]) & (rows["metric"] == record["metric"])]

@@ -2,7 +2,6 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from torch import Tensor
+
 from xaibench.benchmark.runner import RunOutcome, choose_device, run_suite
 from xaibench.benchmark.store import RunStore
 from xaibench.datasets import InputError
@@ -43,10 +43,9 @@ class ChoosyExplainer(BlankExplainer):
 
 
 @pytest.fixture
-def plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     extra = {"failing": FailingExplainer, "blank": BlankExplainer, "choosy": ChoosyExplainer}
     monkeypatch.setattr(EXPLAINERS, "_factories", {**EXPLAINERS._factories, **extra})
-    yield
 
 
 @pytest.fixture(scope="module")
@@ -191,7 +190,10 @@ def test_a_classifier_no_better_than_chance_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_classifier_of_other_outputs_is_refused(tmp_path: Path) -> None:
-    text = TINY_SUITE + '[datasets.other]\ntype = "synthetic_lesions"\nparams = { lesion_types = ["network", "streaks"] }\n'
+    text = (
+        TINY_SUITE
+        + '[datasets.other]\ntype = "synthetic_lesions"\nparams = { lesion_types = ["network", "streaks"] }\n'
+    )
     suite = tiny_suite(text).model_copy(update={"evaluate": ("lesions", "other")})
     with pytest.raises(InputError, match="same outputs in the same order"):
         run_suite(suite, run_dir=tmp_path, device="cpu")

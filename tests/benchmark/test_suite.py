@@ -1,4 +1,5 @@
 import pytest
+
 from xaibench.benchmark.suite import builtin_suites, load_suite, parse_suite
 from xaibench.datasets import InputError
 

@@ -5,12 +5,15 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from xaibench.benchmark.summary import summarize_scores, summarize_timings
 
 DIRECTIONS = {"mass": True, "entropy": False}
 
 
-def rows(explainer: str, metric: str, scores: list[float | None], *, status: str = "degenerate", **facts: Any) -> pd.DataFrame:
+def rows(
+    explainer: str, metric: str, scores: list[float | None], *, status: str = "degenerate", **facts: Any
+) -> pd.DataFrame:
     """One case per image; None becomes a row with the given status."""
     return pd.DataFrame(
         [

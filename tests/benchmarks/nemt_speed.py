@@ -1,13 +1,14 @@
 """How much more than a prediction does a prediction with its explanation cost?
 
-Prints the ratio of NEMt's one pass (scores and masks) to the classifier's plain forward pass, measured alternately in one
-run, so that a noisy machine disturbs both alike.
+Prints the ratio of NEMt's one pass (scores and masks) to the classifier's plain forward pass, measured alternately in
+one run, so that a noisy machine disturbs both alike.
 """
 
 import argparse
 from statistics import median
 
 import torch
+
 from xaibench.benchmark.clock import device_name, timed
 from xaibench.benchmark.runner import choose_device
 from xaibench.datasets import SyntheticLesions, Task

@@ -1,7 +1,7 @@
 """Peak memory of `xaibench run quick`, and whether it grows with the number of cases.
 
-Runs the suite in processes of their own with its images, and with ten times as many, and prints the peak resident set of
-each.
+Runs the suite in processes of their own with its images, and with ten times as many, and prints the peak resident set
+of each.
 """
 
 import argparse
