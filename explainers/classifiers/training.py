@@ -29,8 +29,8 @@ class ClassifierTraining:
         learning_rate: Peak of the one-cycle schedule of AdamW.
         weight_decay: Of AdamW.
         augment: ``flips`` (and quarter turns, for images without an upright), ``mirror`` (left-right) or ``none``.
-        class_weights: Weight classes (multiclass) by the inverse of their frequency, or present labels (multilabel) by
-            negatives per positive.
+        class_weights: Weight classes (multiclass) by the inverse square root of their frequency, or present labels
+            (multilabel) by negatives per positive.
         workers: Processes that load images; 0 loads in this one.
         seed: Seed of initial weights, order and augmentation.
     """
@@ -106,7 +106,8 @@ def train_classifier(
                 losses = []
                 module.train()
                 for images, outputs in _batches(train, settings):
-                    augmented = _augmented(images, settings.augment).to(device)
+                    # The layout of convolutions' choice: a third off the time on CPUs, and on GPUs with tensor cores.
+                    augmented = _augmented(images, settings.augment).to(device, memory_format=torch.channels_last)
                     logits = module((augmented - classifier.mean) / classifier.std)
                     loss = _loss(logits, outputs.to(device), task=info.task, weights=weights)
                     if not torch.isfinite(loss):
@@ -192,7 +193,8 @@ def _class_weights(dataset: Dataset) -> Tensor | None:
     outputs = dataset.outputs()
     n_present = outputs.sum(dim=0).clamp(min=1)
     if dataset.info.task is Task.MULTICLASS:
-        return len(outputs) / (outputs.shape[1] * n_present)
+        # The plain inverse lets a handful of images of a rare class rule whole steps.
+        return (len(outputs) / (outputs.shape[1] * n_present)).sqrt()
     if dataset.info.task is Task.MULTILABEL:
         return (len(outputs) - n_present).clamp(min=1) / n_present
     return None

@@ -104,7 +104,9 @@ def train_decoder(
             rise = min(1.0, 2 * step / settings.steps)
             area_weight = _between(settings.area_weights, rise)
             network.temperature.fill_(_between(settings.temperatures, rise))
-            images = _augmented(next(batches), settings.augment, generator).to(classifier.device)
+            images = _augmented(next(batches), settings.augment, generator)
+            # The layout of convolutions' choice: a quarter off the time on CPUs.
+            images = images.to(classifier.device, memory_format=torch.channels_last)
             terms = _terms(network, classifier, images, settings=settings, spread=spread, generator=generator)
             loss = terms.loss(area_weight=area_weight)
             if not torch.isfinite(loss):
