@@ -12,7 +12,7 @@ from ...datasets import Dataset, InputError
 from ..artefact import load_artefact, save_artefact
 from ..classifiers import Classifier, checkpoint_path
 from ..explainer import Explainer
-from ..randomness import seeded
+from ..randomness import preserved_random_state, seeded
 from .network import MaskNetwork, decoder_inputs
 from .training import DecoderTraining, train_decoder
 
@@ -176,7 +176,8 @@ class NemtExplainer(Explainer):
             )
         record = description["fit"]
         explainer = cls(classifier, seed=record["seed"], **_tuples(record["settings"]), **_tuples(description["shape"]))
-        network = explainer._build()
+        with preserved_random_state():  # the initial weights that are drawn here are replaced at once
+            network = explainer._build()
         try:
             network.load_state_dict(tensors)
         except RuntimeError as error:
