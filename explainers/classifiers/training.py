@@ -29,8 +29,9 @@ class ClassifierTraining:
         learning_rate: Peak of the one-cycle schedule of AdamW.
         weight_decay: Of AdamW.
         augment: ``flips`` (and quarter turns, for images without an upright), ``mirror`` (left-right) or ``none``.
-        class_weights: Weight classes (multiclass) by the inverse square root of their frequency, or present labels
-            (multilabel) by negatives per positive.
+        class_weights: Weight classes (multiclass) by the inverse of their frequency, or present labels (multilabel) by
+            negatives per positive. Without it a network that sees nothing answers the most frequent class, and that
+            class needs no evidence that an explainer could find.
         workers: Processes that load images; 0 loads in this one.
         seed: Seed of initial weights, order and augmentation.
     """
@@ -193,8 +194,7 @@ def _class_weights(dataset: Dataset) -> Tensor | None:
     outputs = dataset.outputs()
     n_present = outputs.sum(dim=0).clamp(min=1)
     if dataset.info.task is Task.MULTICLASS:
-        # The plain inverse lets a handful of images of a rare class rule whole steps.
-        return (len(outputs) / (outputs.shape[1] * n_present)).sqrt()
+        return len(outputs) / (outputs.shape[1] * n_present)
     if dataset.info.task is Task.MULTILABEL:
         return (len(outputs) - n_present).clamp(min=1) / n_present
     return None

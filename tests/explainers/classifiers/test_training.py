@@ -111,13 +111,14 @@ def test_one_channel_and_workers(make_blobs):
     assert alone == helped
 
 
-def test_classes_are_weighted_by_the_inverse_square_root_of_their_frequency(make_blobs):
+def test_classes_are_weighted_by_the_inverse_of_their_frequency(make_blobs):
     class Skewed(type(make_blobs())):
         def outputs(self) -> torch.Tensor:
             return torch.eye(3)[[0, 0, 0, 0, 0, 0, 1, 1, 1, 2]]
 
     weights = _class_weights(Skewed(n_images=10))
-    torch.testing.assert_close(weights, torch.tensor([10 / 18, 10 / 9, 10 / 3]).sqrt())
+    torch.testing.assert_close(weights, torch.tensor([10 / 18, 10 / 9, 10 / 3]))
+    assert float((weights * torch.tensor([6.0, 3, 1])).sum()) == pytest.approx(10)
 
 
 def test_present_labels_are_weighted_by_negatives_per_positive(make_blobs):
