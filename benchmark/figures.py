@@ -55,7 +55,7 @@ def draw_gallery(
         gt_masks: bool (H, W) or None per image.
     """
     n_rows, n_columns = len(images), len(maps) + 1
-    figure = Figure(figsize=(1.35 * n_columns, 1.35 * n_rows + 0.35), dpi=130, layout="constrained")
+    figure = Figure(figsize=(1.35 * n_columns, 1.35 * n_rows + 0.35), dpi=90, layout="constrained")
     FigureCanvasAgg(figure)
     grid: Any = figure.subplots(n_rows, n_columns, squeeze=False)
     for row, image in enumerate(images):
