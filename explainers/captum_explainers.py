@@ -185,7 +185,7 @@ class OcclusionExplainer(CaptumExplainer):
 
     family = "perturbation"
     citation = "Zeiler, Fergus, ECCV 2014"
-    # Captum gives each channel the whole effect of its window, so a sum is that effect times the channels: the same map.
+    # Captum gives each channel the whole effect of its window: a sum is that effect times the channels, the same map.
     default_reduction = "sum"
 
     def __init__(
