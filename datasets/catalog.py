@@ -46,6 +46,7 @@ class Catalog(Generic[T]):
         self.kind = kind
         self.entry_point_group = entry_point_group
         self._factories: dict[str, Callable[..., T]] = {}
+        self._announced: dict[str, EntryPoint] | None = None
 
     def register(self, name: str, factory: Callable[..., T]) -> None:
         """Add a plugin of ours.
@@ -144,6 +145,12 @@ class Catalog(Generic[T]):
             raise InputError(f"{self.kind} {name!r}: parameter {key!r} is {value!r}; {problem}") from error
 
     def _entry_points(self) -> dict[str, EntryPoint]:
+        # Reading the metadata of every installed distribution takes tens of milliseconds, and names are looked up often.
+        if self._announced is None:
+            self._announced = self._read_entry_points()
+        return self._announced
+
+    def _read_entry_points(self) -> dict[str, EntryPoint]:
         found: dict[str, EntryPoint] = {}
         for entry_point in entry_points(group=self.entry_point_group):
             if entry_point.name in found and found[entry_point.name].value != entry_point.value:
