@@ -145,7 +145,7 @@ class Catalog(Generic[T]):
             raise InputError(f"{self.kind} {name!r}: parameter {key!r} is {value!r}; {problem}") from error
 
     def _entry_points(self) -> dict[str, EntryPoint]:
-        # Reading the metadata of every installed distribution takes tens of milliseconds, and names are looked up often.
+        # Reading the metadata of all installed distributions takes tens of milliseconds, and names are looked up often.
         if self._announced is None:
             self._announced = self._read_entry_points()
         return self._announced
