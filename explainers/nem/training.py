@@ -11,9 +11,9 @@ from tqdm import tqdm
 
 from ...datasets import Dataset, InputError, Task, sample_batches
 from ..classifiers import Classifier
+from ..fills import blur_fill, mean_color_fill, noise_fill
 from ..schedule import one_cycle
 from .decoder import select_target
-from .fills import blur_fill, mean_color_fill, noise_fill
 from .network import MaskNetwork
 from .objective import (
     ObjectiveTerms,

@@ -1,11 +1,10 @@
-"""The smoothing operator, and what removed pixels become."""
+"""The smoothing operator."""
 
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
 from xaibench.datasets import InputError
-from xaibench.explainers.nem.fills import blur_fill, mean_color_fill, noise_fill
 from xaibench.explainers.nem.smoothing import GaussianSmoothing
 
 
@@ -53,39 +52,3 @@ def test_masks_stay_in_range_and_the_kernel_is_no_weight():
 def test_a_gaussian_without_width_is_refused(sigma):
     with pytest.raises(InputError, match=f"standard deviation is {sigma} pixels; wanted more than 0"):
         GaussianSmoothing(sigma)
-
-
-MEAN = torch.tensor([0.2, 0.5, 0.8]).reshape(1, 3, 1, 1)
-
-
-def test_mean_fill_is_mean_colour():
-    fill = mean_color_fill(torch.rand(2, 3, 5, 4), MEAN)
-    assert fill.shape == (2, 3, 5, 4)
-    assert torch.equal(fill[1, 2], torch.full((5, 4), 0.8))
-
-
-@pytest.mark.parametrize("size", [(32, 32), (33, 50), (224, 224), (16, 9), (3, 3)])
-def test_blur_fill_keeps_colour_and_loses_texture(size):
-    generator = torch.Generator().manual_seed(0)
-    images = 0.3 + 0.4 * torch.rand(2, 3, *size, generator=generator)
-    fill = blur_fill(images)
-    assert fill.shape == images.shape
-    torch.testing.assert_close(fill.mean(dim=(2, 3)), images.mean(dim=(2, 3)), atol=0.1, rtol=0)
-    if min(size) >= 32:
-        assert fill.std() < 0.3 * images.std()
-    constant = torch.full((1, 3, *size), 0.6)
-    torch.testing.assert_close(blur_fill(constant), constant)
-
-
-def test_noise_fill_is_seeded_noise_around_mean_colour():
-    images = torch.rand(4, 3, 40, 40)
-
-    def fill(seed: int) -> torch.Tensor:
-        return noise_fill(images, MEAN, torch.Generator().manual_seed(seed))
-
-    assert torch.equal(fill(0), fill(0))
-    assert not torch.equal(fill(0), fill(1))
-    torch.testing.assert_close(fill(0)[:, 1].mean(), torch.tensor(0.5), atol=0.01, rtol=0)
-    torch.testing.assert_close(fill(0)[:, 1].std(), torch.tensor(0.1), atol=0.01, rtol=0)
-    assert float(fill(0).min()) >= 0
-    assert float(fill(0).max()) <= 1
