@@ -13,6 +13,7 @@ from torch import Tensor
 from ..datasets import Case, CaseBatch, Sample, Task, fingerprint, targets_of
 from ..explainers import Explainer
 from .clock import Timed, device_name, timed
+from .metrics import ScoringContext
 from .prepare import prepare
 from .rows import ScoreRow, Status, TimingRow
 from .workbench import Workbench
@@ -51,7 +52,7 @@ class CellResult:
         cell: The cell.
         scores: One row per case and metric, whatever happened.
         timings: One row per timed call; empty where nothing was explained.
-        failure: Traceback of the explainer's failure, or None.
+        failure: Traceback of what failed, the explainer or a metric, or None.
         skipped: Why the explainer cannot explain the classifier, or None.
     """
 
@@ -99,7 +100,7 @@ def cell_id(bench: Workbench, cell: Cell) -> str:
             "explainer": bench.explainer_identity(cell.explainer, cell.classifier),
             "batch_size": suite.batch_size,
             "preparation": suite.preparation,
-            "metrics": [[metric.name, metric.library, metric.params] for metric in bench.metrics],
+            "metrics": [[name, metric.name, metric.library, metric.params] for name, metric in bench.metrics.items()],
         }
     )
 
@@ -107,7 +108,7 @@ def cell_id(bench: Workbench, cell: Cell) -> str:
 def run_cell(bench: Workbench, cell: Cell) -> CellResult:
     """Explain and score the samples of one cell.
 
-    A failing explainer gives rows with status ``error`` and its traceback; wrong data raise.
+    A failing explainer or metric gives rows with status ``error`` and its traceback; wrong data raise.
 
     Raises:
         InputError: If a sample cannot be loaded.
@@ -147,6 +148,7 @@ def _explained(
     bench: Workbench, cell: Cell, explainer: Explainer, batches: list[tuple[CaseBatch, Tensor]]
 ) -> CellResult:
     rows: list[ScoreRow] = []
+    failures: list[str] = []
     calls: list[tuple[int, Timed[Tensor]]] = []
     for number, (batch, scores) in enumerate(batches):
         images, targets, masks = (t.to(bench.device) for t in (batch.images, batch.targets, batch.gt_masks))
@@ -156,9 +158,11 @@ def _explained(
             explainer.explain(images[:1], targets[:1], gt_masks=None if seen_masks is None else seen_masks[:1])
         call = _timed_explain(explainer, images, targets, seen_masks)
         calls.append((len(images), call))
-        rows += _scored_rows(bench, cell, batch, scores, call.result.cpu())
+        scored, failed = _scored_rows(bench, cell, batch, scores, call.result.cpu())
+        rows += scored
+        failures += failed
     timings = _timing_rows(bench, cell, explainer, calls, first) if calls else []
-    return CellResult(cell=cell, scores=rows, timings=timings)
+    return CellResult(cell=cell, scores=rows, timings=timings, failure="\n".join(failures) or None)
 
 
 def _timed_explain(explainer: Explainer, images: Tensor, targets: Tensor, masks: Tensor | None) -> Timed[Tensor]:
@@ -200,31 +204,45 @@ def _timing_rows(
     ]
 
 
-def _scored_rows(bench: Workbench, cell: Cell, batch: CaseBatch, scores: Tensor, attribution: Tensor) -> list[ScoreRow]:
+def _scored_rows(
+    bench: Workbench, cell: Cell, batch: CaseBatch, scores: Tensor, attribution: Tensor
+) -> tuple[list[ScoreRow], list[str]]:
+    """Rows of a batch, and tracebacks of metrics that failed: one metric's failure leaves the others their scores."""
     prepared = prepare(attribution, chain=bench.suite.preparation)
-    rows = []
-    for metric in bench.metrics:
-        values, chances = metric.score(prepared, batch).tolist(), metric.chance(batch).tolist()
-        statuses = metric.statuses(prepared, batch)
-        for index, case in enumerate(batch.cases):
+    context = ScoringContext(
+        classifier=bench.classifier(cell.classifier),
+        explainer=bench.explainer(cell.explainer, cell.classifier),
+        chain=bench.suite.preparation,
+        attribution=attribution,
+    )
+    facts = [_case_facts(bench, cell, case, scores[index]) for index, case in enumerate(batch.cases)]
+    rows, failures = [], []
+    for name, metric in bench.metrics.items():
+        try:
+            chances = bench.chance(name, batch, dataset=cell.dataset, classifier=cell.classifier)
+            values = metric.score(prepared, batch, context=context).tolist()
+            statuses = metric.statuses(prepared, batch, context=context)
+        except Exception as error:  # whatever a plugin raises is recorded, and the run goes on
+            failures.append(f"{traceback.format_exc()}metric {name}: {type(error).__name__}: {error}")
+            rows += [ScoreRow(**own, metric=name, score=None, chance=None, status=Status.ERROR) for own in facts]
+            continue
+        for value, chance, status, own in zip(values, chances, statuses, facts, strict=True):
             rows.append(
                 ScoreRow(
-                    **_case_facts(bench, cell, case, scores[index]),
-                    metric=metric.name,
-                    score=values[index] if statuses[index] is Status.OK else None,
-                    chance=chances[index] if isfinite(chances[index]) else None,
-                    status=statuses[index],
+                    **own,
+                    metric=name,
+                    score=value if status is Status.OK else None,
+                    chance=chance if isfinite(chance) else None,
+                    status=status,
                 )
             )
-    return rows
+    return rows, failures
 
 
 def _blank_rows(bench: Workbench, cell: Cell, batch: CaseBatch, scores: Tensor, status: Status) -> list[ScoreRow]:
     return [
-        ScoreRow(
-            **_case_facts(bench, cell, case, scores[index]), metric=metric.name, score=None, chance=None, status=status
-        )
-        for metric in bench.metrics
+        ScoreRow(**_case_facts(bench, cell, case, scores[index]), metric=name, score=None, chance=None, status=status)
+        for name in bench.metrics
         for index, case in enumerate(batch.cases)
     ]
 

@@ -172,13 +172,15 @@ def _manifest(bench: Workbench, ids: list[str], *, fits: list[dict[str, Any]], l
         "cells": ids,
         "metrics": [
             {
-                "name": metric.name,
+                "name": name,
+                "type": metric.name,
+                "family": metric.family,
                 "higher_is_better": metric.higher_is_better,
                 "library": metric.library,
                 "params": metric.params,
                 "citation": metric.citation,
             }
-            for metric in bench.metrics
+            for name, metric in bench.metrics.items()
         ],
         "datasets": {
             name: {

@@ -13,6 +13,7 @@ from .metrics import METRICS
 _BUILTIN = Path(__file__).resolve().parent / "suites"
 _Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 Params = dict[str, Any]
+_CORE_METRICS: Any = ("relevance_mass_accuracy", "relevance_rank_accuracy", "complexity", "sparseness")
 
 
 class _Section(BaseModel):
@@ -103,6 +104,19 @@ class ExplainerSpec(_Section):
     weights: dict[str, str] = {}
 
 
+class MetricSpec(_Section):
+    """A metric of the suite.
+
+    Attributes:
+        type: Name in the catalog of metrics; None for the id itself. One metric may stand in a suite several times,
+            with other parameters under another id.
+        params: Its parameters.
+    """
+
+    type: str | None = None
+    params: Params = {}
+
+
 class Suite(_Section):
     """Everything that decides the scores of a run, except the data folder and the device.
 
@@ -114,7 +128,7 @@ class Suite(_Section):
         batch_size: Images per call of an explainer.
         shard_size: Samples per cell, the unit that is stored and resumed.
         preparation: What happens to raw maps before scoring: ``positive`` part or ``absolute`` value.
-        metrics: Names in the catalog of metrics.
+        metrics: By id, under which scores are stored; a list of names stands for metrics with their own parameters.
         evaluate: Ids of the datasets that are explained; None for every one.
         datasets: By id.
         classifiers: By id.
@@ -129,24 +143,23 @@ class Suite(_Section):
     batch_size: int = Field(default=16, ge=1)
     shard_size: int = Field(default=32, ge=1)
     preparation: Literal["positive", "absolute"] = "positive"
-    metrics: tuple[str, ...] = (
-        "relevance_mass_accuracy",
-        "relevance_rank_accuracy",
-        "complexity",
-        "sparseness",
-    )
+    metrics: dict[_Identifier, MetricSpec] = Field(default=_CORE_METRICS, min_length=1, validate_default=True)
     evaluate: tuple[str, ...] | None = None
     datasets: dict[_Identifier, DatasetSpec] = Field(min_length=1)
     classifiers: dict[_Identifier, ClassifierSpec] = Field(min_length=1)
     explainers: dict[_Identifier, ExplainerSpec] = {}
     data_hint: str = ""
 
-    @field_validator("metrics")
+    @field_validator("metrics", mode="before")
     @classmethod
-    def _no_repeats(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(names)) != len(names) or not names:
-            raise ValueError("wanted at least one metric, each once")
-        return names
+    def _names_stand_for_metrics(cls, written: Any) -> Any:
+        if not isinstance(written, list | tuple):
+            return written
+        if not all(isinstance(name, str) for name in written):
+            raise ValueError("wanted names of metrics; write [metrics.ID] sections to give them parameters")
+        if len(set(written)) != len(written) or not written:
+            raise ValueError("wanted at least one metric, each once; the same metric twice needs [metrics.ID] sections")
+        return {name: {} for name in written}
 
     @property
     def evaluated(self) -> tuple[str, ...]:
@@ -238,6 +251,7 @@ def _keys_at(place: tuple[int | str, ...]) -> list[str]:
         "datasets": DatasetSpec,
         "classifiers": ClassifierSpec,
         "explainers": ExplainerSpec,
+        "metrics": MetricSpec,
     }
     model = Suite if not place else TrainSpec if place[-1] == "train" else sections[str(place[0])]
     return list(model.model_fields)
@@ -268,8 +282,8 @@ def _check_references(suite: Suite) -> None:
 
 
 def _check_plugins(suite: Suite) -> None:
-    for name in suite.metrics:
-        METRICS.get(name)
+    for key, metric in suite.metrics.items():
+        METRICS.create(metric.type or key, **metric.params)
     for dataset in suite.datasets.values():
         DATASETS.checked_params(dataset.type, dataset.params)
     for classifier in suite.classifiers.values():

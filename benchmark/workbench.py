@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor
 
-from ..datasets import DATASETS, Dataset, InputError, Sample, fingerprint
+from ..datasets import DATASETS, CaseBatch, Dataset, InputError, Sample, fingerprint
 from ..explainers import (
     ARCHITECTURES,
     EXPLAINERS,
@@ -25,7 +25,7 @@ from ..explainers import (
     seeded,
     train_classifier,
 )
-from .metrics import METRICS, Metric
+from .metrics import METRICS, Metric, ScoringContext
 from .suite import ClassifierSpec, Params, Suite
 
 _PERFORMANCE_SAMPLES = 256
@@ -132,9 +132,26 @@ class Workbench:
         return int(fingerprint([self.suite.seed, name])[:8], 16)
 
     @cached_property
-    def metrics(self) -> list[Metric]:
-        """The suite's metrics."""
-        return [METRICS.create(name) for name in self.suite.metrics]
+    def metrics(self) -> dict[str, Metric]:
+        """The suite's metrics by id."""
+        return {name: METRICS.create(spec.type or name, **spec.params) for name, spec in self.suite.metrics.items()}
+
+    def chance(self, metric: str, batch: CaseBatch, *, dataset: str, classifier: str) -> list[float]:
+        """Chance of the metric with that id for every case of a batch; NaN where undefined.
+
+        Chance does not depend on the explainer and may cost as much as a score: explainers of one process share it. It
+        is computed for whole batches, which are the same for every explainer and in every process.
+        """
+        cases = fingerprint([[case.sample.sample_id, case.target] for case in batch.cases])
+        # Shared between metrics too: some read the same passes.
+        context = self._once(
+            ("chance context", dataset, classifier, cases),
+            lambda: ScoringContext(classifier=self.classifier(classifier)),
+        )
+        return self._once(
+            ("chance", metric, dataset, classifier, cases),
+            lambda: self.metrics[metric].chance(batch, context=context).tolist(),
+        )
 
     def _once(self, key: tuple[str, ...], make: Callable[[], T]) -> T:
         if key not in self._built:

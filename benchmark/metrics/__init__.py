@@ -1,6 +1,7 @@
 """What a good explanation is, in numbers: metrics over prepared attributions."""
 
 from .complexity import Complexity, Sparseness
+from .context import ScoringContext
 from .localization import RelevanceMassAccuracy, RelevanceRankAccuracy
 from .metric import Metric, MetricError, Need
 from .registry import METRICS
@@ -13,5 +14,6 @@ __all__ = [
     "Need",
     "RelevanceMassAccuracy",
     "RelevanceRankAccuracy",
+    "ScoringContext",
     "Sparseness",
 ]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ...datasets import CaseBatch
+from .context import ScoringContext
 from .metric import Metric, installed
 
 
@@ -31,7 +32,7 @@ class ComplexityMetric(Metric):
         """What Quantus is told."""
         return {"abs": self._quantus.abs, "normalise": self._quantus.normalise}
 
-    def _score(self, maps: Tensor, batch: CaseBatch) -> Tensor:
+    def _score(self, maps: Tensor, batch: CaseBatch, *, context: ScoringContext) -> Tensor:
         # A copy: Quantus edits the array that it is given.
         values = maps.numpy().copy()
         scores = np.asarray(self._quantus.evaluate_batch(x_batch=values, a_batch=values))
@@ -56,11 +57,12 @@ class Complexity(ComplexityMetric):
     def __init__(self) -> None:
         super().__init__(quantus.Complexity(abs=True, normalise=False, disable_warnings=True))
 
-    def chance(self, batch: CaseBatch) -> Tensor:
+    def chance(self, batch: CaseBatch, *, context: ScoringContext | None = None) -> Tensor:
         """Entropy of the uniform map.
 
         Args:
             batch: B cases with images of H × W pixels.
+            context: Not used.
 
         Returns:
             float64 (B,), ln(H·W).
@@ -89,11 +91,12 @@ class Sparseness(ComplexityMetric):
     def __init__(self) -> None:
         super().__init__(quantus.Sparseness(abs=True, normalise=False, disable_warnings=True))
 
-    def chance(self, batch: CaseBatch) -> Tensor:
+    def chance(self, batch: CaseBatch, *, context: ScoringContext | None = None) -> Tensor:
         """Gini index of the uniform map.
 
         Args:
             batch: B cases.
+            context: Not used.
 
         Returns:
             float64 (B,), 0.

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ...datasets import CaseBatch
+from .context import ScoringContext
 from .metric import Metric, installed
 
 
@@ -17,11 +18,12 @@ class LocalizationMetric(Metric):
     bounds = (0.0, 1.0)
     needs = frozenset({"attribution", "gt_mask"})
 
-    def chance(self, batch: CaseBatch) -> Tensor:
+    def chance(self, batch: CaseBatch, *, context: ScoringContext | None = None) -> Tensor:
         """Share of pixels inside the region, which is the expected score if all placements of relevance are alike.
 
         Args:
             batch: B cases.
+            context: Not used.
 
         Returns:
             float64 (B,) in (0, 1]; NaN where a case has no region.
@@ -55,7 +57,7 @@ class RelevanceMassAccuracy(LocalizationMetric):
         """What Quantus is told."""
         return {"abs": self._quantus.abs, "normalise": self._quantus.normalise}
 
-    def _score(self, maps: Tensor, batch: CaseBatch) -> Tensor:
+    def _score(self, maps: Tensor, batch: CaseBatch, *, context: ScoringContext) -> Tensor:
         scores = self._quantus.evaluate_batch(a_batch=maps.numpy(), s_batch=batch.gt_masks.numpy(force=True))
         return torch.as_tensor(np.asarray(scores))
 
@@ -90,7 +92,7 @@ class RelevanceRankAccuracy(LocalizationMetric):
         """How ties are broken."""
         return {"ties": "expectation"}
 
-    def _score(self, maps: Tensor, batch: CaseBatch) -> Tensor:
+    def _score(self, maps: Tensor, batch: CaseBatch, *, context: ScoringContext) -> Tensor:
         pairs = zip(maps.flatten(1).numpy(), batch.gt_masks.flatten(1).numpy(force=True), strict=True)
         return torch.tensor([_expected_rank_accuracy(values, mask) for values, mask in pairs], dtype=torch.float64)
 

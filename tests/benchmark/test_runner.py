@@ -10,9 +10,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from xaibench.benchmark.cells import cell_id, plan_cells
+from xaibench.benchmark.metrics import METRICS, Complexity, ScoringContext
+from xaibench.benchmark.metrics.insertion_deletion import InsertionAuc
 from xaibench.benchmark.runner import RunOutcome, choose_device, run_suite
 from xaibench.benchmark.store import RunStore
-from xaibench.datasets import InputError
+from xaibench.benchmark.suite import ExplainerSpec, MetricSpec
+from xaibench.benchmark.workbench import Workbench
+from xaibench.datasets import CaseBatch, InputError
 from xaibench.explainers import EXPLAINERS, Explainer
 
 from .tiny_suite import TINY_SUITE, tiny_suite
@@ -203,3 +208,62 @@ def test_a_classifier_of_other_outputs_is_refused(tmp_path: Path) -> None:
 def test_an_absent_gpu_is_one_clear_error() -> None:
     with pytest.raises(InputError, match="--device cpu"):
         choose_device("cuda")
+
+
+class FailingMetric(Complexity):
+    def _score(self, maps: Tensor, batch: CaseBatch, *, context: ScoringContext) -> Tensor:
+        raise ValueError("no score today")
+
+
+FAITHFUL = {
+    "complexity": MetricSpec(),
+    "broken": MetricSpec(type="failing_metric"),
+    "insertion_mean": MetricSpec(type="insertion_auc", params={"steps": 4}),
+    "deletion_mean": MetricSpec(type="deletion_auc", params={"steps": 4}),
+    "insertion_blur": MetricSpec(type="insertion_auc", params={"steps": 4, "fill": "blur"}),
+}
+
+
+def test_metrics_under_ids_of_their_own_and_one_that_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(METRICS, "_factories", {**METRICS._factories, "failing_metric": FailingMetric})
+    suite = tiny_suite(metrics=FAITHFUL, explainers={"saliency": ExplainerSpec()})
+    outcome = run_suite(suite, run_dir=tmp_path, device="cpu", limit=3)
+    rows = RunStore(tmp_path).score_frame()
+    assert list(rows["metric"].unique()) == list(FAITHFUL)
+    assert set(rows[rows["metric"] == "broken"]["status"]) == {"error"}
+    others = rows[rows["metric"] != "broken"]
+    assert set(others["status"]) == {"ok"}, "one metric's failure leaves the others their scores"
+    assert all("metric broken: ValueError: no score today" in text for text in outcome.failures.values())
+    by_metric = {name: own.reset_index() for name, own in rows.groupby("metric")}
+    assert not by_metric["insertion_mean"]["score"].equals(by_metric["insertion_blur"]["score"])
+    # The uniform control is a random ranking, which is what chance says, per case.
+    uniform = others[(others["explainer"] == "uniform") & others["metric"].str.contains("_")]
+    assert uniform["score"].tolist() == uniform["chance"].tolist()
+    # Chance belongs to the case: it is the same beside every explainer.
+    assert (others.groupby(["metric", "sample_id", "target"])["chance"].nunique() == 1).all()
+
+
+def test_chance_is_measured_once_for_all_explainers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def counted(self: InsertionAuc, batch: CaseBatch, *, context: ScoringContext | None = None) -> Tensor:
+        asked.append(len(batch.cases))
+        return torch.zeros(len(batch.cases), dtype=torch.float64)
+
+    monkeypatch.setattr(InsertionAuc, "chance", counted)
+    suite = tiny_suite(metrics={"insertion_auc": MetricSpec(params={"steps": 2})}, explainers={})
+    run_suite(suite, run_dir=tmp_path, device="cpu", limit=3)
+    rows = RunStore(tmp_path).score_frame()
+    assert sum(asked) == len(rows[["sample_id", "target"]].drop_duplicates())
+    assert rows["explainer"].nunique() > 1
+
+
+def test_the_id_of_a_cell_depends_on_ids_and_settings_of_metrics(tmp_path: Path) -> None:
+    def ids(**metrics: MetricSpec) -> set[str]:
+        bench = Workbench(tiny_suite(metrics=metrics), run_dir=tmp_path, data_dir=tmp_path, device=torch.device("cpu"))
+        return {cell_id(bench, cell) for cell in plan_cells(bench, limit=1) if cell.explainer == "uniform"}
+
+    one = ids(insertion=MetricSpec(type="insertion_auc"))
+    assert one == ids(insertion=MetricSpec(type="insertion_auc", params={"fill": "mean"}))
+    assert not one & ids(insertion=MetricSpec(type="insertion_auc", params={"fill": "blur"}))
+    assert not one & ids(another=MetricSpec(type="insertion_auc"))

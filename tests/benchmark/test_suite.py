@@ -1,6 +1,6 @@
 import pytest
 
-from xaibench.benchmark.suite import builtin_suites, load_suite, parse_suite
+from xaibench.benchmark.suite import Suite, builtin_suites, load_suite, parse_suite
 from xaibench.datasets import InputError
 
 from .tiny_suite import TINY_SUITE
@@ -32,6 +32,25 @@ def test_controls_always_run() -> None:
         ("batch_size = 4", 'metrics = ["complexty"]', "did you mean 'complexity'?"),
         ("batch_size = 4", 'metrics = ["complexity", "complexity"]', "each once"),
         ("batch_size = 4", "metrics = []", "at least one metric"),
+        ("batch_size = 4", "metrics = {}", "metrics"),
+        ("batch_size = 4", "metrics = [1]", "wanted names of metrics"),
+        ("[datasets.lesions]", "[metrics.complexty]\n[datasets.lesions]", "did you mean 'complexity'?"),
+        (
+            "[datasets.lesions]",
+            '[metrics.blurred]\ntype = "insertion"\n[datasets.lesions]',
+            "unknown metric 'insertion'; did you mean 'insertion_auc'?",
+        ),
+        (
+            "[datasets.lesions]",
+            '[metrics.insertion_auc]\nparams = { fil = "blur" }\n[datasets.lesions]',
+            "did you mean 'fill'?",
+        ),
+        ("[datasets.lesions]", "[metrics.insertion_auc]\nparam = {}\n[datasets.lesions]", "did you mean 'params'?"),
+        (
+            "[datasets.lesions]",
+            "[metrics.insertion_auc]\nparams = { steps = 0 }\n[datasets.lesions]",
+            "steps is 0; wanted at least 1",
+        ),
         ("batch_size = 4", 'evaluate = ["lesion"]', "did you mean 'lesions'?"),
         ('type = "synthetic_lesions"', 'type = "synthetic_lesion"', "did you mean 'synthetic_lesions'?"),
         ("n_images = 10", "n_image = 10", "did you mean 'n_images'?"),
@@ -61,3 +80,26 @@ def test_a_wrong_suite_gets_one_error_that_names_the_place(old: str, new: str, w
         parse_suite(TINY_SUITE.replace(old, new, 1), source="my.toml")
     assert str(caught.value).startswith("my.toml")
     assert wanted in str(caught.value)
+
+
+def test_one_metric_may_stand_in_a_suite_under_several_ids() -> None:
+    sections = """
+[metrics.complexity]
+[metrics.insertion_blur]
+type = "insertion_auc"
+params = { fill = "blur" }
+[metrics.insertion_noise]
+type = "insertion_auc"
+params = { fill = "noise", steps = 8 }
+"""
+    suite = parse_suite(TINY_SUITE + sections, source="tiny")
+    assert list(suite.metrics) == ["complexity", "insertion_blur", "insertion_noise"]
+    assert suite.metrics["insertion_blur"].type == "insertion_auc"
+    assert Suite.model_validate(suite.model_dump(mode="json")) == suite, "a run reads its suite back"
+
+
+def test_a_list_of_names_and_the_default_stand_for_sections() -> None:
+    core = ["relevance_mass_accuracy", "relevance_rank_accuracy", "complexity", "sparseness"]
+    assert list(parse_suite(TINY_SUITE, source="tiny").metrics) == core
+    listed = parse_suite(TINY_SUITE.replace("batch_size = 4", f"metrics = {core}", 1), source="tiny")
+    assert listed.metrics == parse_suite(TINY_SUITE, source="tiny").metrics
