@@ -7,7 +7,7 @@ import quantus
 import torch
 from torch import Tensor
 
-from ...datasets import CaseBatch
+from ...datasets import CaseBatch, InputError
 from .context import ScoringContext
 from .metric import Metric, installed
 
@@ -18,7 +18,7 @@ class ComplexityMetric(Metric):
     family = "complexity"
     needs = frozenset({"attribution"})
 
-    def __init__(self, quantus_metric: quantus.Complexity | quantus.Sparseness) -> None:
+    def __init__(self, quantus_metric: quantus.Complexity | quantus.Sparseness | quantus.EffectiveComplexity) -> None:
         """Bind the metric to the one of Quantus that computes it."""
         self._quantus = quantus_metric
 
@@ -102,3 +102,50 @@ class Sparseness(ComplexityMetric):
             float64 (B,), 0.
         """
         return torch.zeros(len(batch.cases), dtype=torch.float64)
+
+
+class EffectiveComplexity(ComplexityMetric):
+    """Share of pixels whose relevance lies above a threshold: 1/(H·W) for one pixel, 1 for a uniform map.
+
+    Deviates from Quantus, which counts pixels: a share can be compared between images of different sizes. Quantus and
+    this class deviate from the paper, whose threshold is one of the expected change of the prediction.
+
+    References:
+        Nguyen, Rodríguez Martínez, «On quantitative aspects of model interpretability», arXiv:2007.07584, 2020.
+    """
+
+    name = "effective_complexity"
+    higher_is_better = False
+    bounds = (0.0, 1.0)
+    citation = "Nguyen, Rodríguez Martínez, arXiv:2007.07584, 2020"
+
+    def __init__(self, *, threshold: float = 1e-5) -> None:
+        """Choose what counts as relevant.
+
+        Args:
+            threshold: Share of the map's maximum, in [0, 1).
+        """
+        if not 0 <= threshold < 1:
+            raise InputError(f"threshold is {threshold}; wanted a share of the map's maximum, from 0 to below 1")
+        super().__init__(quantus.EffectiveComplexity(eps=threshold, abs=True, normalise=False, disable_warnings=True))
+        self.threshold = threshold
+
+    @property
+    def params(self) -> dict[str, object]:
+        """The threshold, and what Quantus is told besides."""
+        return {**super().params, "threshold": self.threshold}
+
+    def chance(self, batch: CaseBatch, *, context: ScoringContext | None = None) -> Tensor:
+        """Share of a uniform map.
+
+        Args:
+            batch: B cases.
+            context: Not used.
+
+        Returns:
+            float64 (B,), 1.
+        """
+        return torch.ones(len(batch.cases), dtype=torch.float64)
+
+    def _score(self, maps: Tensor, batch: CaseBatch, *, context: ScoringContext) -> Tensor:
+        return super()._score(maps, batch, context=context).double() / maps[0].numel()

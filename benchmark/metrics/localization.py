@@ -1,5 +1,7 @@
 """Does the relevance lie in the annotated region?"""
 
+from collections.abc import Iterator
+
 import numpy as np
 import quantus
 import torch
@@ -93,13 +95,23 @@ class RelevanceRankAccuracy(LocalizationMetric):
         return {"ties": "expectation"}
 
     def _score(self, maps: Tensor, batch: CaseBatch, *, context: ScoringContext) -> Tensor:
-        pairs = zip(maps.flatten(1).numpy(), batch.gt_masks.flatten(1).numpy(force=True), strict=True)
-        return torch.tensor([_expected_rank_accuracy(values, mask) for values, mask in pairs], dtype=torch.float64)
+        scores = [expected_hits(values, mask, k=int(mask.sum())) for values, mask in map_mask_pairs(maps, batch)]
+        return torch.tensor(scores, dtype=torch.float64)
 
 
-def _expected_rank_accuracy(values: np.ndarray, mask: np.ndarray) -> float:
-    """Rank accuracy of one map, in expectation over the order of tied pixels; float (N,) and bool (N,) with k > 0."""
-    k = int(np.count_nonzero(mask))
+def map_mask_pairs(maps: Tensor, batch: CaseBatch) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Per case the map, float (N,), and the region, bool (N,), flattened alike."""
+    return zip(maps.flatten(1).numpy(), batch.gt_masks.flatten(1).numpy(force=True), strict=True)
+
+
+def expected_hits(values: np.ndarray, mask: np.ndarray, *, k: int) -> float:
+    """Share of the k most relevant pixels inside the region, in expectation over the order of tied pixels.
+
+    Args:
+        values: float (N,).
+        mask: bool (N,).
+        k: 1 to N.
+    """
     last = np.partition(values, len(values) - k)[len(values) - k]
     above, tied = values > last, values == last
     places_left = k - int(np.count_nonzero(above))

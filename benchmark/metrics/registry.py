@@ -1,18 +1,25 @@
 """The metrics that a suite can name."""
 
 from ...datasets import Catalog
-from .complexity import Complexity, Sparseness
+from .complexity import Complexity, EffectiveComplexity, Sparseness
 from .insertion_deletion import DeletionAuc, InsertionAuc, InsertionMinusDeletion
 from .localization import RelevanceMassAccuracy, RelevanceRankAccuracy
 from .metric import Metric
+from .pointing import PointingGame, TopKIntersection
+from .region_separation import AttributionLocalization, LocalizationAuc
 
 METRICS: Catalog[Metric] = Catalog("metric", entry_point_group="xaibench.metrics")
 
 for _metric in (
     RelevanceMassAccuracy,
     RelevanceRankAccuracy,
+    PointingGame,
+    TopKIntersection,
+    AttributionLocalization,
+    LocalizationAuc,
     Complexity,
     Sparseness,
+    EffectiveComplexity,
     InsertionAuc,
     DeletionAuc,
     InsertionMinusDeletion,

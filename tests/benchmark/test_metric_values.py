@@ -12,15 +12,23 @@ from torch import Tensor
 
 from xaibench.benchmark.metrics import METRICS
 from xaibench.benchmark.prepare import prepare
-from xaibench.datasets import Case, CaseBatch, Sample
+from xaibench.benchmark.rows import Status
+from xaibench.datasets import Case, CaseBatch, InputError, Sample
 
 QUANTUS = {
     "relevance_mass_accuracy": quantus.RelevanceMassAccuracy,
     "relevance_rank_accuracy": quantus.RelevanceRankAccuracy,
     "complexity": quantus.Complexity,
     "sparseness": quantus.Sparseness,
-    "attribution_localisation": quantus.AttributionLocalisation,
+    "attribution_localization": quantus.AttributionLocalisation,
+    "pointing_game": quantus.PointingGame,
+    "top_k_intersection": quantus.TopKIntersection,
+    "localization_auc": quantus.AUC,
+    "effective_complexity": quantus.EffectiveComplexity,
 }
+# Settings that make Quantus and us ask the same of a map of 32 px.
+QUANTUS_PARAMS = {"top_k_intersection": {"k": 20}, "effective_complexity": {"eps": 0.3}}
+OUR_PARAMS = {"top_k_intersection": {"fraction": 20 / 1024}, "effective_complexity": {"threshold": 0.3}}
 CORE = ("relevance_mass_accuracy", "relevance_rank_accuracy", "complexity", "sparseness")
 # What Quantus adds to every pixel before it computes the Gini index.
 GINI_EPSILON = 1e-7
@@ -37,7 +45,8 @@ def cases_with(gt_masks: Tensor) -> CaseBatch:
 
 
 def score(name: str, raw: Tensor, gt_masks: Tensor) -> list[float]:
-    scores: list[float] = METRICS.create(name).score(prepare(raw, chain="positive"), cases_with(gt_masks)).tolist()
+    metric = METRICS.create(name, **OUR_PARAMS.get(name, {}))
+    scores: list[float] = metric.score(prepare(raw, chain="positive"), cases_with(gt_masks)).tolist()
     return scores
 
 
@@ -48,7 +57,7 @@ def quantus_score(name: str, raw: Tensor, gt_masks: Tensor) -> np.ndarray:
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * height * width, 2)).eval()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        metric = QUANTUS[name](abs=True, normalise=False, disable_warnings=True)
+        metric = QUANTUS[name](abs=True, normalise=False, disable_warnings=True, **QUANTUS_PARAMS.get(name, {}))
         return np.array(
             metric(
                 model=model,
@@ -78,10 +87,13 @@ def ordinary_maps(kind: str, *, count: int = 5, side: int = 32) -> tuple[Tensor,
 
 
 @pytest.mark.parametrize("kind", ["uniformly distributed", "normal", "heavy-tailed", "smooth"])
-@pytest.mark.parametrize("name", CORE)
+@pytest.mark.parametrize("name", list(QUANTUS))
 def test_scores_equal_the_public_call_of_quantus(name: str, kind: str) -> None:
     raw, gt_masks = ordinary_maps(kind)
+    gt_masks[::2] = ~gt_masks[::2]  # small and large regions, hits and misses
     ours = np.array(score(name, raw, gt_masks))
+    if name == "effective_complexity":
+        ours *= 32 * 32  # Quantus counts pixels, we report their share
     np.testing.assert_allclose(ours, quantus_score(name, raw, gt_masks), rtol=1e-6, atol=0)
     assert len(set(ours)) > 1, "maps that all score the same show nothing"
 
@@ -96,8 +108,9 @@ def test_rank_accuracy_equals_quantus_bit_for_bit_where_ties_lie_off_the_cut() -
 
 def test_mass_accuracy_is_the_attribution_localisation_of_quantus() -> None:
     raw, gt_masks = ordinary_maps("normal")
-    localisation = quantus_score("attribution_localisation", raw, gt_masks)
-    np.testing.assert_allclose(score("relevance_mass_accuracy", raw, gt_masks), localisation, rtol=1e-6)
+    mass = score("relevance_mass_accuracy", raw, gt_masks)
+    np.testing.assert_allclose(mass, quantus_score("attribution_localization", raw, gt_masks), rtol=1e-6)
+    np.testing.assert_allclose(mass, score("attribution_localization", raw, gt_masks), rtol=1e-6)
 
 
 @pytest.mark.parametrize("side", [7, 32, 224])
@@ -181,7 +194,41 @@ def gini_by_definition(values: list[float], mask: list[bool]) -> float:
     return difference / (2 * len(values) * sum(values))
 
 
+def pointing_by_definition(values: list[float], mask: list[bool]) -> float:
+    best = 0
+    for index, value in enumerate(values):
+        if value > values[best]:
+            best = index
+    return float(mask[best])
+
+
+def top_by_definition(values: list[float], mask: list[bool]) -> float:
+    order = sorted(range(len(values)), key=lambda index: -values[index])
+    k = round(20 / 1024 * len(values))
+    return sum(mask[index] for index in order[:k]) / k
+
+
+def auc_by_definition(values: list[float], mask: list[bool]) -> float:
+    """Share of pairs (a pixel inside, a pixel outside) that are in the right order; ties count half."""
+    won, pairs = 0.0, 0
+    for first, is_inside in zip(values, mask, strict=True):
+        for second, is_inside_too in zip(values, mask, strict=True):
+            if is_inside and not is_inside_too:
+                pairs += 1
+                won += 1.0 if first > second else 0.5 if first == second else 0.0
+    return won / pairs
+
+
+def share_by_definition(values: list[float], mask: list[bool]) -> float:
+    return sum(value / max(values) > 0.3 for value in values) / len(values)
+
+
 DEFINITIONS = {
+    "attribution_localization": mass_by_definition,
+    "pointing_game": pointing_by_definition,
+    "top_k_intersection": top_by_definition,
+    "localization_auc": auc_by_definition,
+    "effective_complexity": share_by_definition,
     "relevance_mass_accuracy": mass_by_definition,
     "relevance_rank_accuracy": rank_by_definition,
     "complexity": entropy_by_definition,
@@ -231,5 +278,36 @@ def test_half_empty_map_does_not_depend_on_pixel_order() -> None:
 
 def test_region_that_fills_the_image() -> None:
     raw, gt_masks = torch.rand(1, 5, 5), torch.ones(1, 5, 5, dtype=torch.bool)
-    for name in ("relevance_mass_accuracy", "relevance_rank_accuracy"):
+    for name in ("relevance_mass_accuracy", "relevance_rank_accuracy", "pointing_game", "top_k_intersection"):
         assert score(name, raw, gt_masks) == [1.0]
+    assert math.isnan(score("localization_auc", raw, gt_masks)[0]), "there is nothing to tell the region from"
+    batch, prepared = cases_with(gt_masks), prepare(raw, chain="positive")
+    assert METRICS.create("localization_auc").statuses(prepared, batch) == [Status.NOT_APPLICABLE]
+    assert METRICS.create("localization_auc").chance(batch).isnan().all()
+
+
+def test_pixels_that_share_the_maximum_count_in_expectation() -> None:
+    raw, gt_masks = torch.zeros(1, 4, 4), torch.zeros(1, 4, 4, dtype=torch.bool)
+    raw[0, 0, :3] = 2.0
+    gt_masks[0, 0, 1:] = True
+    assert score("pointing_game", raw, gt_masks) == pytest.approx([2 / 3])
+    assert quantus_score("pointing_game", raw, gt_masks).tolist() == [1.0], "any of them suffices there"
+    uniform, area = torch.ones(1, 4, 4), 3 / 16
+    for name in ("pointing_game", "top_k_intersection", "attribution_localization"):
+        assert score(name, uniform, gt_masks) == pytest.approx([area])
+    assert score("localization_auc", uniform, gt_masks) == [0.5]
+    assert score("effective_complexity", uniform, gt_masks) == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "wanted"),
+    [
+        ("top_k_intersection", {"fraction": 0.0}, "fraction is 0.0; wanted a share"),
+        ("top_k_intersection", {"fraction": 1.5}, "fraction is 1.5; wanted a share"),
+        ("effective_complexity", {"threshold": 1.0}, "threshold is 1.0; wanted a share"),
+        ("effective_complexity", {"threshold": -0.1}, "threshold is -0.1; wanted a share"),
+    ],
+)
+def test_wrong_settings_are_refused(name: str, params: dict[str, float], wanted: str) -> None:
+    with pytest.raises(InputError, match=wanted):
+        METRICS.create(name, **params)

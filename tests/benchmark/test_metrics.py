@@ -21,7 +21,14 @@ from xaibench.datasets import CaseBatch, InputError
 from .scored_cases import cases_with, random_batch, scoring_context, tiny_classifier
 
 NAMES = tuple(METRICS)
-MASK_NAMES = ("relevance_mass_accuracy", "relevance_rank_accuracy")
+MASK_NAMES = tuple(name for name in NAMES if "gt_mask" in METRICS.create(name).needs)
+AREA_NAMES = (
+    "relevance_mass_accuracy",
+    "relevance_rank_accuracy",
+    "pointing_game",
+    "top_k_intersection",
+    "attribution_localization",
+)
 every_metric = pytest.mark.parametrize("name", NAMES)
 
 
@@ -94,7 +101,7 @@ def test_cases_without_region_are_not_applicable_whatever_the_map(name: str) -> 
     assert metric.chance(batch, context=context).isnan().tolist() == [False, True, True, False]
 
 
-@pytest.mark.parametrize("name", ["complexity", "sparseness"])
+@pytest.mark.parametrize("name", ["complexity", "sparseness", "effective_complexity"])
 def test_metrics_of_the_map_alone_need_no_region(name: str) -> None:
     raw, batch = random_batch(2)
     metric, prepared = METRICS.create(name), prepare(raw, chain="positive")
@@ -177,10 +184,12 @@ def test_chance_is_the_area_of_the_region_or_the_uniform_map() -> None:
     gt_masks[0, :2] = True
     gt_masks[1, 0, 0] = True
     batch = cases_with(gt_masks)
-    for name in MASK_NAMES:
+    for name in AREA_NAMES:
         assert METRICS.create(name).chance(batch).tolist() == [0.5, 1 / 32]
     assert METRICS.create("complexity").chance(batch).tolist() == [math.log(32)] * 2
     assert METRICS.create("sparseness").chance(batch).tolist() == [0.0, 0.0]
+    assert METRICS.create("effective_complexity").chance(batch).tolist() == [1.0, 1.0]
+    assert METRICS.create("localization_auc").chance(batch).tolist() == [0.5, 0.5]
 
 
 @every_metric
