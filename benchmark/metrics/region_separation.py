@@ -15,8 +15,8 @@ class AttributionLocalization(LocalizationMetric):
     """Relevance inside the region over all positive relevance.
 
     For prepared maps, which have no negative relevance, this is relevance mass accuracy to the last digits: listed
-    under its own name for comparison with papers that report it. Computed here because Quantus' batch call takes the size of
-    the image from a slice over the batch, and divides by zero for fewer than three cases.
+    under its own name for comparison with papers that report it. Computed here because Quantus' batch call takes the
+    size of the image from a slice over the batch, and divides by zero for fewer than three cases.
 
     References:
         Kohlbrenner, Bauer, Nakajima, Binder, Samek, Lapuschkin, «Towards best practice in explaining neural network
