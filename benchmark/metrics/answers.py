@@ -35,6 +35,12 @@ def filled_case(case: Case, *, fill: FillName, classifier: Classifier) -> Tensor
     return filled(image, fill=fill, mean_color=classifier.mean, seeds=[seed])[0]
 
 
+def all_scores(case: Case, *, classifier: Classifier) -> Tensor:
+    """Scores of every output on the case's image alone: float32 (K,) on the CPU."""
+    with torch.no_grad():
+        return classifier.scores(case.sample.image[None].to(classifier.device))[0].cpu()
+
+
 def target_scores(images: Tensor, *, case: Case, classifier: Classifier) -> Tensor:
     """Scores of the case's target on images made from the case.
 

@@ -110,7 +110,7 @@ class PerturbationMetric(Metric):
         return {"fill": self.fill, "steps": self.steps}
 
     @property
-    def cost(self) -> str:
+    def passes(self) -> str:
         """Forward passes; the metrics of one fill share them."""
         return f"{2 * self.steps} forward, shared"
 

@@ -53,8 +53,8 @@ class Metric(ABC):
         return {}
 
     @property
-    def cost(self) -> str:
-        """What one case costs beside the map: «64 forward», «10 explanations»; empty where nothing is asked."""
+    def passes(self) -> str:
+        """What one case costs beside its map: «64 forward», «10 explanations»; empty where nothing is asked."""
         return ""
 
     @abstractmethod

@@ -5,8 +5,10 @@ from .complexity import Complexity, EffectiveComplexity, Sparseness
 from .insertion_deletion import DeletionAuc, InsertionAuc, InsertionMinusDeletion
 from .localization import RelevanceMassAccuracy, RelevanceRankAccuracy
 from .metric import Metric
+from .other_target_mass import OtherTargetMass
 from .pointing import PointingGame, TopKIntersection
 from .region_separation import AttributionLocalization, LocalizationAuc
+from .wrong_target import RandomLogit, WrongTargetSimilarity
 
 METRICS: Catalog[Metric] = Catalog("metric", entry_point_group="xaibench.metrics")
 
@@ -23,5 +25,8 @@ for _metric in (
     InsertionAuc,
     DeletionAuc,
     InsertionMinusDeletion,
+    OtherTargetMass,
+    WrongTargetSimilarity,
+    RandomLogit,
 ):
     METRICS.register(_metric.name, _metric)
