@@ -2,12 +2,16 @@
 
 from ...datasets import Catalog
 from .complexity import Complexity, EffectiveComplexity, Sparseness
+from .faithfulness_correlation import FaithfulnessCorrelation, FaithfulnessEstimate
+from .infidelity import Infidelity
 from .insertion_deletion import DeletionAuc, InsertionAuc, InsertionMinusDeletion
+from .irof import Irof
 from .localization import RelevanceMassAccuracy, RelevanceRankAccuracy
 from .metric import Metric
 from .other_target_mass import OtherTargetMass
 from .pointing import PointingGame, TopKIntersection
 from .region_separation import AttributionLocalization, LocalizationAuc
+from .removal import Comprehensiveness, PixelFlipping, Sufficiency
 from .wrong_target import RandomLogit, WrongTargetSimilarity
 
 METRICS: Catalog[Metric] = Catalog("metric", entry_point_group="xaibench.metrics")
@@ -25,6 +29,13 @@ for _metric in (
     InsertionAuc,
     DeletionAuc,
     InsertionMinusDeletion,
+    PixelFlipping,
+    FaithfulnessEstimate,
+    FaithfulnessCorrelation,
+    Infidelity,
+    Irof,
+    Sufficiency,
+    Comprehensiveness,
     OtherTargetMass,
     WrongTargetSimilarity,
     RandomLogit,
