@@ -12,6 +12,8 @@ from .other_target_mass import OtherTargetMass
 from .pointing import PointingGame, TopKIntersection
 from .region_separation import AttributionLocalization, LocalizationAuc
 from .removal import Comprehensiveness, PixelFlipping, Sufficiency
+from .road import Road
+from .robustness import AverageSensitivity, LocalLipschitz, MaxSensitivity
 from .wrong_target import RandomLogit, WrongTargetSimilarity
 
 METRICS: Catalog[Metric] = Catalog("metric", entry_point_group="xaibench.metrics")
@@ -32,12 +34,16 @@ for _metric in (
     PixelFlipping,
     FaithfulnessEstimate,
     FaithfulnessCorrelation,
-    Infidelity,
+    Road,
     Irof,
+    Infidelity,
     Sufficiency,
     Comprehensiveness,
     OtherTargetMass,
     WrongTargetSimilarity,
+    MaxSensitivity,
+    AverageSensitivity,
+    LocalLipschitz,
     RandomLogit,
 ):
     METRICS.register(_metric.name, _metric)
