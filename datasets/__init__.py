@@ -8,6 +8,7 @@ from .ham10000 import HAM10000
 from .hashing import fingerprint, tensors_fingerprint
 from .image_files import read_image
 from .image_folder import ImageFolder
+from .radiographs import SyntheticRadiographs
 from .registry import DATASETS
 from .sample import DatasetInfo, MaskKind, Sample, Task
 from .synthetic_lesions import SyntheticLesions
@@ -26,6 +27,7 @@ __all__ = [
     "Sample",
     "Split",
     "SyntheticLesions",
+    "SyntheticRadiographs",
     "TargetRule",
     "Task",
     "closest_match",

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from .distractors import Distractors, draw_distractors, render_distractors
 from .lesion_shapes import Outline, Pixels, draw_outline, pixels_inside, place_outlines
 from .lesion_textures import TEXTURES, waves
-from .skin import FloatArray, Skin, draw_skin, render_skin
+from .pixel_grid import FloatArray
+from .skin import Skin, draw_skin, render_skin
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .skin import FloatArray, pixel_centres
+from .pixel_grid import FloatArray, pixel_centres
 
 _HARMONICS = 6
 # Linear interpolation between 256 directions is off by less than a thousandth of the radius.

@@ -6,7 +6,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from .skin import FloatArray
+from .pixel_grid import FloatArray
 
 # Lattice spacing in lesion radii: 3 to 4 cells across a lesion survive a rendering at 32 px.
 _SPACING = (0.42, 0.56)
