@@ -10,6 +10,7 @@ from .image_files import read_image
 from .image_folder import ImageFolder
 from .radiographs import SyntheticRadiographs
 from .registry import DATASETS
+from .rsna_pneumonia import RsnaPneumonia
 from .sample import DatasetInfo, MaskKind, Sample, Task
 from .synthetic_lesions import SyntheticLesions
 
@@ -24,6 +25,7 @@ __all__ = [
     "ImageFolder",
     "InputError",
     "MaskKind",
+    "RsnaPneumonia",
     "Sample",
     "Split",
     "SyntheticLesions",

@@ -5,10 +5,12 @@ from .dataset import Dataset
 from .ham10000 import HAM10000
 from .image_folder import ImageFolder
 from .radiographs import SyntheticRadiographs
+from .rsna_pneumonia import RsnaPneumonia
 from .synthetic_lesions import SyntheticLesions
 
 DATASETS: Catalog[Dataset] = Catalog("dataset", entry_point_group="xaibench.datasets")
 DATASETS.register("synthetic_lesions", SyntheticLesions)
 DATASETS.register("synthetic_radiographs", SyntheticRadiographs)
 DATASETS.register("ham10000", HAM10000)
+DATASETS.register("rsna_pneumonia", RsnaPneumonia)
 DATASETS.register("image_folder", ImageFolder)
