@@ -3,11 +3,13 @@
 from .case import Case, CaseBatch, TargetRule, sample_batches, targets_of
 from .catalog import Catalog, closest_match
 from .dataset import Dataset, Split
+from .digits_grid import DigitsGrid
 from .errors import InputError
 from .ham10000 import HAM10000
 from .hashing import fingerprint, tensors_fingerprint
 from .image_files import read_image
 from .image_folder import ImageFolder
+from .medmnist import MedMnist
 from .radiographs import SyntheticRadiographs
 from .registry import DATASETS
 from .rsna_pneumonia import RsnaPneumonia
@@ -22,9 +24,11 @@ __all__ = [
     "Catalog",
     "Dataset",
     "DatasetInfo",
+    "DigitsGrid",
     "ImageFolder",
     "InputError",
     "MaskKind",
+    "MedMnist",
     "RsnaPneumonia",
     "Sample",
     "Split",
