@@ -3,12 +3,16 @@
 from .case import Case, CaseBatch, TargetRule, sample_batches, targets_of
 from .catalog import Catalog, closest_match
 from .dataset import Dataset, Split
+from .digits_grid import DigitsGrid
 from .errors import InputError
 from .ham10000 import HAM10000
 from .hashing import fingerprint, tensors_fingerprint
 from .image_files import read_image
 from .image_folder import ImageFolder
+from .medmnist import MedMnist
+from .radiographs import SyntheticRadiographs
 from .registry import DATASETS
+from .rsna_pneumonia import RsnaPneumonia
 from .sample import DatasetInfo, MaskKind, Sample, Task
 from .synthetic_lesions import SyntheticLesions
 
@@ -20,12 +24,16 @@ __all__ = [
     "Catalog",
     "Dataset",
     "DatasetInfo",
+    "DigitsGrid",
     "ImageFolder",
     "InputError",
     "MaskKind",
+    "MedMnist",
+    "RsnaPneumonia",
     "Sample",
     "Split",
     "SyntheticLesions",
+    "SyntheticRadiographs",
     "TargetRule",
     "Task",
     "closest_match",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .skin import FloatArray, pixel_centres
+from .pixel_grid import FloatArray, pixel_centres
 
 _MOST_HAIRS = 6
 _RULER_SHARE = 0.25

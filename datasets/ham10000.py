@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from .dataset import Dataset, Split
 from .errors import InputError
 from .hashing import fingerprint
 from .image_files import check_image_size, file_digest, inspect_image, read_image, read_mask
+from .published_splits import Protocol, published_split
 from .sample import DatasetInfo, MaskKind, Sample, Task
 from .splits import assign_splits, check_split
 
@@ -19,6 +21,7 @@ DIAGNOSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 """The outputs, in order: actinic keratosis, basal cell carcinoma, benign keratosis, dermatofibroma, melanoma, nevus,
 vascular lesion."""
 
+_OUTPUTS = {"diagnosis": DIAGNOSES, "melanoma": ("other", "melanoma")}
 _METADATA = ("HAM10000_metadata.csv", "HAM10000_metadata")
 _IMAGE_FOLDERS = ("HAM10000_images_part_1", "HAM10000_images_part_2")
 _MASK_FOLDER = "HAM10000_segmentations_lesion_tschandl"
@@ -37,9 +40,8 @@ class _Photo:
 class HAM10000(Dataset):
     """The official folder: metadata table, two folders of images and, where there, one of segmentation masks.
 
-    Train, val and test hold 70, 10 and 20 % of the images: grouped by lesion, stratified by diagnosis, and computed
-    from all listed images, so that an absent image moves no other one. A photo shows one lesion, which is the evidence
-    for whichever diagnosis: every output has the lesion as its region.
+    Splits are computed from all listed images, so that an absent image moves no other one. A photo shows one lesion,
+    which is the evidence for whichever diagnosis: every output has the lesion as its region.
 
     References:
         Tschandl, Rosendahl, Kittler: The HAM10000 dataset, Scientific Data 5, 2018. Masks: Tschandl et al., Human-
@@ -51,8 +53,10 @@ class HAM10000(Dataset):
         *,
         root: Path,
         split: Split = "test",
+        task: Literal["diagnosis", "melanoma"] = "diagnosis",
         image_size: int = 224,
         masks: bool | None = None,
+        protocol: Protocol = "clean",
         seed: int = 0,
     ) -> None:
         """Find the images that are there.
@@ -61,25 +65,37 @@ class HAM10000(Dataset):
             root: Folder with HAM10000_metadata.csv (or HAM10000_metadata), HAM10000_images_part_1,
                 HAM10000_images_part_2 and perhaps HAM10000_segmentations_lesion_tschandl.
             split: ``train``, ``val``, ``test`` or ``all``.
+            task: ``diagnosis``: the seven of `DIAGNOSES`; ``melanoma``: melanoma against all others.
             image_size: Height and width in pixels after resizing (bilinear, masks nearest, the aspect ratio is not
                 kept).
             masks: True: masks must be there; False: they are not used; None: they are used where they are there.
-            seed: Seed of the split.
+            protocol: ``clean``: train, val and test hold 70, 10 and 20 % of the images, grouped by lesion and
+                stratified by diagnosis; ``published``: image by image, so that a lesion may lie on both sides, with
+                1,000 images as ``test``; see `published_split`.
+            seed: Seed of the clean split.
 
         Raises:
             InputError: If the folder, the table or all images are missing, or the table is wrong.
         """
         check_split(split, dataset="ham10000")
         check_image_size(image_size)
+        if task not in _OUTPUTS:
+            raise InputError(f"task {task!r} of ham10000; {closest_match(task, list(_OUTPUTS))}")
+        if protocol not in ("clean", "published"):
+            raise InputError(f"protocol is {protocol!r}; wanted clean or published")
         root = Path(root)
         if not root.is_dir():
             raise InputError(f"{root}: no such folder; wanted {_METADATA[0]} and {_IMAGE_FOLDERS[0]}/ in it; {_SOURCE}")
         table = _read_metadata(root)
         mask_paths = _find_masks(root, wanted=masks)
-        listed = _rows_of_split(table, split=split, seed=seed)
+        listed = _rows_of_split(table, split=split, protocol=protocol, seed=seed)
         self._photos = _find_photos(root, table, listed, mask_paths or {})
-        self._image_size = image_size
-        self._info = self._describe(split=split, seed=seed, n_listed=len(listed), has_masks=mask_paths is not None)
+        self._task, self._image_size = task, image_size
+        # What is usual is left out of the fingerprint: results stored before there was a choice still hold.
+        choices = {"task": task, "protocol": protocol}
+        usual = {"task": "diagnosis", "protocol": "clean"}
+        settings = {"split": split, "seed": seed, **{k: v for k, v in choices.items() if v != usual[k]}}
+        self._info = self._describe(settings, n_listed=len(listed), has_masks=mask_paths is not None)
 
     @property
     def info(self) -> DatasetInfo:
@@ -103,19 +119,24 @@ class HAM10000(Dataset):
                 original_size=inspect_image(photo.image_path).size,
                 image_size=self._image_size,
             )
-            gt_masks = mask.expand(len(DIAGNOSES), -1, -1)
+            gt_masks = mask.expand(len(_OUTPUTS[self._task]), -1, -1)
         return Sample(
             sample_id=photo.image_id,
             image=read_image(photo.image_path, image_size=self._image_size),
-            outputs=_one_hot(photo.output),
+            outputs=self._one_hot(photo),
             gt_masks=gt_masks,
         )
 
     def outputs(self) -> Tensor:
-        """Outputs of every sample, float32 (N, 7), without reading an image."""
-        return torch.stack([_one_hot(photo.output) for photo in self._photos])
+        """Outputs of every sample, float32 (N, K), without reading an image."""
+        return torch.stack([self._one_hot(photo) for photo in self._photos])
 
-    def _describe(self, *, split: Split, seed: int, n_listed: int, has_masks: bool) -> DatasetInfo:
+    def _one_hot(self, photo: _Photo) -> Tensor:
+        outputs = torch.zeros(len(_OUTPUTS[self._task]))
+        outputs[photo.output if self._task == "diagnosis" else int(DIAGNOSES[photo.output] == "mel")] = 1.0
+        return outputs
+
+    def _describe(self, settings: dict[str, Any], *, n_listed: int, has_masks: bool) -> DatasetInfo:
         n_found = len(self._photos)
         n_masks = sum(photo.mask_path is not None for photo in self._photos)
         notes = []
@@ -136,7 +157,7 @@ class HAM10000(Dataset):
             name="ham10000",
             version="1.0",
             task=Task.MULTICLASS,
-            output_names=DIAGNOSES,
+            output_names=_OUTPUTS[self._task],
             mask_kind=MaskKind.PIXEL if n_masks else MaskKind.NONE,
             channels=3,
             image_size=(self._image_size, self._image_size),
@@ -146,22 +167,10 @@ class HAM10000(Dataset):
                 "images of common pigmented skin lesions. Scientific Data 5, 180161 (2018)"
             ),
             fingerprint=fingerprint(
-                {
-                    "dataset": "ham10000",
-                    "split": split,
-                    "seed": seed,
-                    "image_size": self._image_size,
-                    "content": content,
-                }
+                {"dataset": "ham10000", **settings, "image_size": self._image_size, "content": content}
             ),
             notes=tuple(notes),
         )
-
-
-def _one_hot(output: int) -> Tensor:
-    outputs = torch.zeros(len(DIAGNOSES))
-    outputs[output] = 1.0
-    return outputs
 
 
 def _read_metadata(root: Path) -> Table:
@@ -189,11 +198,14 @@ def _find_masks(root: Path, *, wanted: bool | None) -> dict[str, Path] | None:
     return {path.name.removesuffix(ending): path for path in folder.iterdir() if path.name.endswith(ending)}
 
 
-def _rows_of_split(table: Table, *, split: Split, seed: int) -> list[int]:
+def _rows_of_split(table: Table, *, split: Split, protocol: Protocol, seed: int) -> list[int]:
     if split == "all":
         return list(range(len(table.rows)))
     strata = [row["dx"] for row in table.rows]
-    assigned = assign_splits(strata, groups=[row["lesion_id"] for row in table.rows], seed=seed)
+    if protocol == "published":
+        assigned = published_split(strata, evaluated=None, stratified=False)
+    else:
+        assigned = assign_splits(strata, groups=[row["lesion_id"] for row in table.rows], seed=seed)
     return [index for index, its_split in enumerate(assigned) if its_split == split]
 
 
@@ -201,7 +213,10 @@ def _find_photos(root: Path, table: Table, listed: list[int], mask_paths: dict[s
     image_paths: dict[str, Path] = {}
     for folder in _IMAGE_FOLDERS:
         if (root / folder).is_dir():
-            image_paths |= {path.stem: path for path in (root / folder).iterdir() if path.suffix == ".jpg"}
+            found = {path.stem: path for path in sorted((root / folder).iterdir()) if path.suffix == ".jpg"}
+            for name in found.keys() & image_paths.keys():
+                raise InputError(f"found {image_paths[name]} and {found[name]}; wanted one image per name, remove one")
+            image_paths |= found
     photos = tuple(
         _Photo(
             image_id=row["image_id"],

@@ -50,7 +50,7 @@ def file_digest(path: Path) -> str:
     Raises:
         InputError: If the file cannot be read.
     """
-    return hashlib.blake2b(_content(path), digest_size=16).hexdigest()
+    return hashlib.blake2b(file_content(path), digest_size=16).hexdigest()
 
 
 def inspect_image(path: Path) -> ImageFile:
@@ -59,7 +59,7 @@ def inspect_image(path: Path) -> ImageFile:
     Raises:
         InputError: If the file cannot be read or is no image.
     """
-    content = _content(path)
+    content = file_content(path)
     with _opened(path, content) as image:
         width, height = image.size
         # Pillow's own getexif of a PNG decodes the whole image; that of the base class only looks at what was read.
@@ -87,7 +87,7 @@ def read_image(path: Path, *, image_size: int | None, channels: int = 3) -> Tens
     Raises:
         InputError: If the file cannot be read or is no image.
     """
-    with _opened(path, _content(path)) as image:
+    with _opened(path, file_content(path)) as image:
         upright = _decoded(path, image)
         if upright.mode.startswith(("I", "F")):
             planes = [_wide_grey(path, upright)] * channels
@@ -117,7 +117,7 @@ def read_mask(path: Path, *, image_path: Path, original_size: tuple[int, int], i
     Raises:
         InputError: If the file cannot be read, is no image or differs in size from its image.
     """
-    with _opened(path, _content(path)) as image:
+    with _opened(path, file_content(path)) as image:
         upright = _decoded(path, image)
         check_mask_size(path, (upright.height, upright.width), image_path=image_path, original_size=original_size)
         # Black means outside: the colour behind a palette index counts, not the index; transparent counts as black.
@@ -144,7 +144,12 @@ def check_mask_size(path: Path, size: tuple[int, int], *, image_path: Path, orig
         )
 
 
-def _content(path: Path) -> bytes:
+def file_content(path: Path) -> bytes:
+    """Content of a file.
+
+    Raises:
+        InputError: If the file cannot be read.
+    """
     try:
         return path.read_bytes()
     except OSError as error:

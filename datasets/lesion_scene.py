@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from .distractors import Distractors, draw_distractors, render_distractors
 from .lesion_shapes import Outline, Pixels, draw_outline, pixels_inside, place_outlines
 from .lesion_textures import TEXTURES, waves
-from .skin import FloatArray, Skin, draw_skin, render_skin
+from .pixel_grid import FloatArray
+from .skin import Skin, draw_skin, render_skin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,7 @@ def draw_scene(rng: np.random.Generator, *, lesion_types: tuple[str, ...], area:
 
     Args:
         rng: Source of randomness.
-        lesion_types: The type of each lesion, one or two.
+        lesion_types: The type of each lesion, up to four.
         area: Smallest and largest share of the image that one lesion covers.
     """
     skin = draw_skin(rng)
@@ -114,6 +115,22 @@ def render_scene(scene: Scene, size: int) -> tuple[FloatArray, list[NDArray[np.b
     image += noise.standard_normal((size, size), dtype=np.float32) * np.float32(scene.grain)
     np.clip(image, 0.0, 1.0, out=image)
     return image, masks
+
+
+def covered_pixels(scene: Scene, size: int) -> NDArray[np.bool_]:
+    """The region of all lesions together, without rendering anything.
+
+    Args:
+        scene: Whose lesions.
+        size: Side of the image in pixels.
+
+    Returns:
+        bool (size, size), the union of the masks that `render_scene` gives.
+    """
+    mask = np.zeros(size * size, dtype=np.bool_)
+    for lesion in scene.lesions:
+        mask[pixels_inside(lesion.outline, lesion.centre, size).index] = True
+    return mask.reshape(size, size)
 
 
 def _draw_lesion(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .skin import FloatArray, pixel_centres
+from .pixel_grid import FloatArray, pixel_centres
 
 _HARMONICS = 6
 # Linear interpolation between 256 directions is off by less than a thousandth of the radius.
@@ -15,7 +15,10 @@ _HARMONIC_WAVES = np.exp(1j * np.outer(_ANGLES, np.arange(2, 2 + _HARMONICS)))
 # Higher harmonics are weaker: smooth bays and bulges, never spikes.
 _STRENGTHS = 0.24 * (np.arange(2, 2 + _HARMONICS) / 2) ** -1.2
 _GAP = 0.03
+_CORNERS = np.array([[False, False], [True, True], [False, True], [True, False]])
 _TRIES = 64
+# Three and more lesions are seldom all apart from each other.
+_TRIES_FOR_MANY = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,23 +74,23 @@ def place_outlines(rng: np.random.Generator, outlines: list[Outline]) -> list[tu
 
     Args:
         rng: Source of randomness.
-        outlines: One or two outlines; two whose reaches sum to less than half of the image's side always fit.
+        outlines: Up to four outlines; two whose reaches sum to less than half of the image's side always fit.
 
     Returns:
         Centres (x, y) in units of the image's side, one per outline.
     """
+    if not outlines:
+        return []
     reach = np.array([outline.reach for outline in outlines])
     low = np.minimum(reach + 0.01, 0.5)[:, None]
-    drawn = low + rng.random((_TRIES, len(outlines), 2)) * (1.0 - 2.0 * low)
-    if len(outlines) == 1:
-        chosen = drawn[0]
-    else:
-        apart = np.hypot(*(drawn[:, 0] - drawn[:, 1]).T) > reach.sum() + _GAP
-        if apart.any():
-            chosen = drawn[int(np.argmax(apart))]
-        else:
-            # Opposite corners are the farthest apart that two lesions can lie.
-            chosen = np.concatenate([low, 1.0 - low])[[0, 3]].repeat(2).reshape(2, 2)
+    tries = _TRIES if len(outlines) <= 2 else _TRIES_FOR_MANY
+    drawn = low + rng.random((tries, len(outlines), 2)) * (1.0 - 2.0 * low)
+    first, second = np.triu_indices(len(outlines), k=1)
+    distance = np.hypot(*np.moveaxis(drawn[:, first] - drawn[:, second], -1, 0))
+    apart = (distance > reach[first] + reach[second] + _GAP).all(axis=1)
+    # Opposite corners are the farthest apart that two lesions can lie; the third and fourth take the others.
+    corners = np.where(_CORNERS[: len(outlines)], 1.0 - low, low)
+    chosen = drawn[int(np.argmax(apart))] if apart.any() else corners
     return [(float(x), float(y)) for x, y in chosen]
 
 

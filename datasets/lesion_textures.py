@@ -6,7 +6,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from .skin import FloatArray
+from .pixel_grid import FloatArray
 
 # Lattice spacing in lesion radii: 3 to 4 cells across a lesion survive a rendering at 32 px.
 _SPACING = (0.42, 0.56)
@@ -103,11 +103,41 @@ def homogeneous(rng: np.random.Generator, u: FloatArray, v: FloatArray) -> Float
     return np.zeros_like(u)
 
 
+def rings(rng: np.random.Generator, u: FloatArray, v: FloatArray) -> FloatArray:
+    """Rings: dark circles of varying size around lighter centres, on an irregular lattice."""
+    spacing = rng.uniform(*_SPACING)
+    points = _lattice(rng, spacing)
+    radius = rng.uniform(0.30, 0.42, len(points)).astype(np.float32)[:, None] * np.float32(spacing)
+    width = np.float32(rng.uniform(0.10, 0.14) * spacing)
+    distance = np.sqrt(np.maximum(_squared_distances(points, u, v), 0.0))
+    nearest = (np.abs(distance - radius) / width).min(axis=0)
+    circles: FloatArray = np.exp(-nearest * nearest)
+    return circles
+
+
+def cobblestones(rng: np.random.Generator, u: FloatArray, v: FloatArray) -> FloatArray:
+    """Cobblestones: the cells of an irregular lattice, each evenly dark or light, without borders."""
+    points = _lattice(rng, rng.uniform(*_SPACING))
+    darkness = rng.uniform(0.0, 1.0, len(points)).astype(np.float32)
+    stones: FloatArray = darkness[_squared_distances(points, u, v).argmin(axis=0)]
+    return stones
+
+
 Texture = Callable[[np.random.Generator, FloatArray, FloatArray], FloatArray]
 
 TEXTURES: Mapping[str, Texture] = MappingProxyType(
-    {"network": network, "globules": globules, "streaks": streaks, "homogeneous": homogeneous}
+    {
+        "network": network,
+        "globules": globules,
+        "streaks": streaks,
+        "homogeneous": homogeneous,
+        "rings": rings,
+        "cobblestones": cobblestones,
+    }
 )
+
+USUAL_TYPES = ("network", "globules", "streaks", "homogeneous")
+"""The types of a dataset that names none. The others are for checks on types that nothing was tuned on."""
 
 
 def _lattice(rng: np.random.Generator, spacing: float) -> FloatArray:

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import zoom
 
-FloatArray = NDArray[np.float32]
+from .pixel_grid import FloatArray, pixel_centres
 
 # Reflectance (red, green, blue) from light to dark, chosen to look like dermoscopic photographs.
 _TONES = np.array(
@@ -15,21 +14,6 @@ _TONES = np.array(
     dtype=np.float32,
 )
 _MOTTLE_CELLS = 7
-
-
-@lru_cache(maxsize=8)
-def pixel_centres(size: int) -> FloatArray:
-    """Centres of the pixels of one side of an image.
-
-    Args:
-        size: Pixels of the side.
-
-    Returns:
-        float32 (size,) in (0, 1), read-only; one unit is the side of the image.
-    """
-    centres = ((np.arange(size) + 0.5) / size).astype(np.float32)
-    centres.setflags(write=False)
-    return centres
 
 
 @lru_cache(maxsize=8)

@@ -1,19 +1,20 @@
 """Procedural dermoscopy-like images with exact ground truth."""
 
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from .catalog import closest_match
 from .dataset import Dataset, Split
 from .errors import InputError
 from .hashing import fingerprint
-from .lesion_scene import Scene, draw_scene, render_scene
-from .lesion_textures import TEXTURES
-from .sample import DatasetInfo, MaskKind, Sample, Task
+from .lesion_plan import LARGEST_COVER, LesionTask, make_plan
+from .lesion_scene import Scene, covered_pixels, draw_scene, render_scene
+from .lesion_textures import USUAL_TYPES
+from .sample import DatasetInfo, MaskKind, Sample
 
 GENERATOR_VERSION = "1"
 """Version of the images; a change of this number means that every stored score has lost its input."""
@@ -22,12 +23,10 @@ GENERATOR_VERSION = "1"
 _STREAMS = {"train": 0, "val": 1, "test": 2}
 _SCENE, _ORDER = 0, 1
 _SMALLEST_IMAGE = 16
-_AREAS = {Task.MULTICLASS: (0.08, 0.22), Task.MULTILABEL: (0.05, 0.11)}
-_TWO_LESIONS_SHARE = 0.5
 
 
 class SyntheticLesions(Dataset):
-    """Skin with one or two pigmented lesions that only their texture tells apart.
+    """Skin with pigmented lesions that only their texture tells apart, or whose extent is the question.
 
     Skin tone, light, outline, size, place, colour and darkness of the lesions, hairs and rulers are drawn alike for
     every type. A sample depends on seed, split, index and settings only, never on ``n_images``, and the same scene is
@@ -37,28 +36,36 @@ class SyntheticLesions(Dataset):
     def __init__(
         self,
         *,
-        task: Literal["multiclass", "multilabel"] = "multiclass",
+        task: LesionTask = "multiclass",
         split: Split = "test",
         n_images: int = 500,
         image_size: int = 64,
-        lesion_types: tuple[str, ...] = tuple(TEXTURES),
+        lesion_types: tuple[str, ...] = USUAL_TYPES,
+        n_lesions: tuple[int, int] | None = None,
+        area_scale: float = 1.0,
         seed: int = 0,
     ) -> None:
         """Describe the images; they are made when asked for.
 
         Args:
-            task: ``multiclass``: one lesion an image. ``multilabel``: one or two lesions of different types.
+            task: ``multiclass``: one lesion an image, the output is its type. ``multilabel``: one or two lesions of
+                different types. ``severity``: one to three lesions of any type, and one output, a regression: the share
+                of the image that they cover together, 1 meaning a quarter of it; its region is their union.
             split: ``train``, ``val`` or ``test``: streams without a common sample.
             n_images: Number of images.
             image_size: Height and width in pixels, at least 16; types can be told apart from 32 on.
-            lesion_types: Types to draw, each about equally often; the outputs, in this order.
+            lesion_types: Types to draw, each about equally often; the outputs, in this order (severity: what lesions
+                look like).
+            n_lesions: Fewest and most lesions of an image, each number equally often; None for the numbers above.
+                Several lesions of a multiclass image have one type. An image without a lesion has no region, but
+                shows a classifier what a severity of 0 looks like: give (0, 3) to its training.
+            area_scale: Factor on the area of every lesion.
             seed: Seed of every image.
 
         Raises:
             InputError: If a setting cannot be used.
         """
-        if task not in ("multiclass", "multilabel"):
-            raise InputError(f"task {task!r} of synthetic_lesions; {closest_match(task, ['multiclass', 'multilabel'])}")
+        plan = make_plan(task, lesion_types=lesion_types, n_lesions=n_lesions, area_scale=area_scale)
         if split not in _STREAMS:
             hint = closest_match(split, list(_STREAMS))
             raise InputError(f"split {split!r} of synthetic_lesions, whose images are generated without end; {hint}")
@@ -68,18 +75,12 @@ class SyntheticLesions(Dataset):
             raise InputError(f"image_size is {image_size}; wanted at least {_SMALLEST_IMAGE} pixels")
         if seed < 0:
             raise InputError(f"seed is {seed}; wanted 0 or more")
-        for name in lesion_types:
-            if name not in TEXTURES:
-                raise InputError(f"unknown lesion type {name!r}; {closest_match(name, list(TEXTURES))}")
-        if len(set(lesion_types)) != len(lesion_types) or len(lesion_types) < 2:
-            raise InputError(f"lesion_types are {list(lesion_types)}; wanted at least two different types")
+        self._plan = plan
         self._n_images = n_images
         self._image_size = image_size
-        self._lesion_types = lesion_types
         self._seed = seed
         self._stream = _STREAMS[split]
         self._split = split
-        self._task = Task(task)
         settings = {
             "dataset": "synthetic_lesions",
             "generator": GENERATOR_VERSION,
@@ -89,12 +90,13 @@ class SyntheticLesions(Dataset):
             "image_size": image_size,
             "lesion_types": list(lesion_types),
             "seed": seed,
+            **plan.unusual,
         }
         self._info = DatasetInfo(
             name="synthetic_lesions",
             version=GENERATOR_VERSION,
-            task=self._task,
-            output_names=lesion_types,
+            task=plan.outputs_task,
+            output_names=("severity",) if plan.task == "severity" else lesion_types,
             mask_kind=MaskKind.PIXEL,
             channels=3,
             image_size=(image_size, image_size),
@@ -116,16 +118,15 @@ class SyntheticLesions(Dataset):
         """Make one image, its outputs and its masks."""
         scene = self.scene(index)
         image, masks = render_scene(scene, self._image_size)
-        outputs = np.zeros(len(self._lesion_types), dtype=np.float32)
-        gt_masks = np.zeros((len(self._lesion_types), *image.shape[1:]), dtype=np.bool_)
+        gt_masks = np.zeros((len(self._info.output_names), *image.shape[1:]), dtype=np.bool_)
         for lesion, mask in zip(scene.lesions, masks, strict=True):
-            output = self._lesion_types.index(lesion.lesion_type)
-            outputs[output] = 1.0
-            gt_masks[output] = mask
+            gt_masks[self._output_of(lesion.lesion_type)] |= mask
         return Sample(
             sample_id=f"{self._split}-{self._seed}-{index:06d}",
             image=torch.from_numpy(image),
-            outputs=torch.from_numpy(outputs),
+            outputs=self._severity(gt_masks[0])
+            if self._plan.task == "severity"
+            else self._labels(tuple(lesion.lesion_type for lesion in scene.lesions)),
             gt_masks=torch.from_numpy(gt_masks),
         )
 
@@ -142,27 +143,34 @@ class SyntheticLesions(Dataset):
             raise IndexError(f"index {index} of {self._n_images} images")
         rng = _generator(self._seed, self._stream, _SCENE, index)
         # The types come from a stream of their own or from the first draws: no draw of the scene depends on them.
-        return draw_scene(rng, lesion_types=self._types_of(index, rng), area=_AREAS[self._task])
+        return draw_scene(rng, lesion_types=self._types_of(index, rng), area=self._plan.area)
 
     def outputs(self) -> Tensor:
         """Outputs of every sample, float32 (N, K), without making an image."""
-        outputs = torch.zeros((self._n_images, len(self._lesion_types)))
-        for index in range(self._n_images):
-            rng = _generator(self._seed, self._stream, _SCENE, index)
-            for lesion_type in self._types_of(index, rng):
-                outputs[index, self._lesion_types.index(lesion_type)] = 1.0
+        if self._plan.task == "severity":
+            scenes = (self.scene(index) for index in range(self._n_images))
+            return torch.stack([self._severity(covered_pixels(scene, self._image_size)) for scene in scenes])
+        generators = (_generator(self._seed, self._stream, _SCENE, index) for index in range(self._n_images))
+        return torch.stack([self._labels(self._types_of(index, rng)) for index, rng in enumerate(generators)])
+
+    def _labels(self, lesion_types: tuple[str, ...]) -> Tensor:
+        outputs = torch.zeros(len(self._info.output_names))
+        for lesion_type in lesion_types:
+            outputs[self._output_of(lesion_type)] = 1.0
         return outputs
+
+    def _severity(self, covered: NDArray[np.bool_]) -> Tensor:
+        return torch.tensor([covered.mean() / LARGEST_COVER], dtype=torch.float32)
+
+    def _output_of(self, lesion_type: str) -> int:
+        return 0 if self._plan.task == "severity" else self._plan.lesion_types.index(lesion_type)
 
     def _types_of(self, index: int, rng: np.random.Generator) -> tuple[str, ...]:
         # Takes the same number of draws from rng whatever comes out.
-        two_lesions, other = rng.random(2)
-        block, place = divmod(index, len(self._lesion_types))
-        order = _order_of_types(self._seed, self._stream, block, len(self._lesion_types))
-        first = order[place]
-        if self._task is Task.MULTICLASS or two_lesions >= _TWO_LESIONS_SHARE:
-            return (self._lesion_types[first],)
-        second = order[(place + 1 + int(other * (len(order) - 1))) % len(order)]
-        return (self._lesion_types[first], self._lesion_types[second])
+        how_many, others = rng.random(2)
+        block, place = divmod(index, len(self._plan.lesion_types))
+        order = _order_of_types(self._seed, self._stream, block, len(self._plan.lesion_types))
+        return self._plan.types_of(order, place=place, draws=(how_many, others))
 
 
 @lru_cache(maxsize=1024)

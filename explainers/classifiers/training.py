@@ -191,13 +191,13 @@ def _augmented(images: Tensor, kind: str) -> Tensor:
 
 
 def _class_weights(dataset: Dataset) -> Tensor | None:
+    if dataset.info.task is Task.REGRESSION:
+        return None
     outputs = dataset.outputs()
     n_present = outputs.sum(dim=0).clamp(min=1)
     if dataset.info.task is Task.MULTICLASS:
         return len(outputs) / (outputs.shape[1] * n_present)
-    if dataset.info.task is Task.MULTILABEL:
-        return (len(outputs) - n_present).clamp(min=1) / n_present
-    return None
+    return (len(outputs) - n_present).clamp(min=1) / n_present
 
 
 def _loss(logits: Tensor, outputs: Tensor, *, task: Task, weights: Tensor | None) -> Tensor:

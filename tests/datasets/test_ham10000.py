@@ -12,6 +12,7 @@ from PIL import Image
 
 from xaibench.datasets import DATASETS, HAM10000, InputError, MaskKind
 from xaibench.datasets.ham10000 import DIAGNOSES
+from xaibench.datasets.published_splits import published_split
 
 SIZE = (24, 18)
 LESIONS_PER_DIAGNOSIS = 20
@@ -165,6 +166,10 @@ def remove_images(root):
         shutil.rmtree(root / f"HAM10000_images_part_{part}")
 
 
+def copy_image_to_part_1(root):
+    shutil.copy(root / "HAM10000_images_part_2" / "ISIC_0000000.jpg", root / "HAM10000_images_part_1")
+
+
 BAD = [
     (shutil.rmtree, {}, ["ham: no such folder", "doi.org"]),
     (remove_metadata, {}, ["HAM10000_metadata.csv", "official layout"]),
@@ -184,6 +189,9 @@ BAD = [
     (lambda root: rewrite(root, lambda lines: [*lines, "a,b"]), {}, ["line 191", "2 values", "7"]),
     (lambda root: None, {"split": "tests"}, ["'tests'", "train, val, test or all"]),
     (lambda root: None, {"image_size": 8}, ["image_size is 8", "16"]),
+    (lambda root: None, {"task": "melanom"}, ["'melanom'", "did you mean 'melanoma'"]),
+    (lambda root: None, {"protocol": "paper"}, ["'paper'", "clean or published"]),
+    (copy_image_to_part_1, {}, ["part_1/ISIC_0000000.jpg", "part_2/ISIC_0000000.jpg", "one image per name"]),
 ]
 
 
@@ -194,6 +202,37 @@ def test_bad_input_says_what_and_where(root, damage, settings, words):
         HAM10000(root=root, **settings)
     for word in words:
         assert word in str(caught.value)
+
+
+def test_melanoma_against_the_rest(whole):
+    seven, two = (HAM10000(root=whole, split="all", task=task) for task in ("diagnosis", "melanoma"))
+    assert two.info.output_names == ("other", "melanoma")
+    assert torch.equal(two.outputs()[:, 1], seven.outputs()[:, DIAGNOSES.index("mel")])
+    assert torch.equal(two.outputs().sum(dim=1), torch.ones(189))
+    # The lesion is the evidence for either answer.
+    assert torch.equal(two[0].gt_masks[0], two[0].gt_masks[1])
+    assert two.info.fingerprint != seven.info.fingerprint
+
+
+def test_the_published_split_is_image_by_image(whole):
+    lesion_of = {row["image_id"]: row["lesion_id"] for row in metadata(whole)}
+    splits = {s: HAM10000(root=whole, split=s, protocol="published") for s in ("train", "test")}
+    names = {split: [photo.image_id for photo in data._photos] for split, data in splits.items()}
+    # Fewer than 1,000 are held out here: all of them are explained, and none is left to validate on.
+    assert (len(names["train"]), len(names["test"])) == (151, 38)
+    with pytest.raises(InputError, match="189 rows leave this split empty"):
+        HAM10000(root=whole, split="val", protocol="published")
+    lesions = [{lesion_of[name] for name in own} for own in names.values()]
+    assert lesions[0] & lesions[1]
+    assert names["test"] == [photo.image_id for photo in HAM10000(root=whole, protocol="published", seed=5)._photos]
+
+
+def test_the_published_split_has_the_counts_of_the_paper():
+    splits = published_split(["nv"] * 10015, evaluated=None, stratified=False)
+    assert collections.Counter(splits) == {"train": 8012, "test": 1000, "val": 1003}
+    # NumPy's legacy generator, frozen since 1.16: the image that its permutation puts first is held out.
+    permutation = np.random.RandomState(42).permutation(10015)
+    assert {place for place, split in enumerate(splits) if split == "test"} == set(permutation[:1000].tolist())
 
 
 def test_a_split_without_rows_is_refused(root):

@@ -13,7 +13,7 @@ from xaibench.datasets.lesion_scene import Scene, draw_scene, render_scene
 from xaibench.datasets.lesion_shapes import Outline, draw_outline, place_outlines
 from xaibench.datasets.lesion_textures import TEXTURES
 
-TASKS = ("multiclass", "multilabel")
+TASKS = ("multiclass", "multilabel", "severity")
 
 
 def undisturbed(scene: Scene) -> Scene:

@@ -9,7 +9,9 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.model_selection import cross_val_score
 
 from xaibench.datasets import InputError, MaskKind, SyntheticLesions, Task, synthetic_lesions
-from xaibench.datasets.lesion_textures import TEXTURES
+from xaibench.datasets.lesion_plan import LARGEST_COVER
+from xaibench.datasets.lesion_scene import covered_pixels, render_scene
+from xaibench.datasets.lesion_textures import TEXTURES, USUAL_TYPES
 
 TASKS = ("multiclass", "multilabel")
 
@@ -27,7 +29,7 @@ def test_samples_have_the_promised_form(task):
         assert torch.equal(sample.gt_masks.flatten(1).any(dim=1), sample.outputs > 0.5)
     assert dataset.info.task is Task(task)
     assert dataset.info.mask_kind is MaskKind.PIXEL
-    assert dataset.info.output_names == tuple(TEXTURES)
+    assert dataset.info.output_names == USUAL_TYPES
     assert dataset.info.image_size == (48, 48)
 
 
@@ -82,10 +84,81 @@ def test_types_are_balanced(task):
         assert float((counts / counts.sum() - 0.25).abs().max()) < 0.02
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", [*TASKS, "severity"])
 def test_outputs_equal_those_of_the_samples(task):
     dataset = SyntheticLesions(task=task, n_images=40, image_size=16)
     assert torch.equal(dataset.outputs(), torch.stack([sample.outputs for sample in dataset]))
+
+
+def test_severity_is_the_share_that_lesions_cover():
+    dataset = SyntheticLesions(task="severity", n_images=200, n_lesions=(0, 3))
+    assert dataset.info.task is Task.REGRESSION
+    assert dataset.info.output_names == ("severity",)
+    values, numbers = [], []
+    for index, sample in enumerate(dataset):
+        assert sample.gt_masks.shape == (1, 64, 64)
+        assert sample.outputs.shape == (1,)
+        assert float(sample.outputs) == pytest.approx(float(sample.gt_masks.float().mean()) / LARGEST_COVER)
+        scene = dataset.scene(index)
+        _, masks = render_scene(scene, 64)
+        assert np.array_equal(sample.gt_masks[0].numpy(), np.any([np.zeros((64, 64)), *masks], axis=0))
+        # Lesions that lie apart, so that their areas add up.
+        assert float(sample.outputs) * LARGEST_COVER * 64**2 == pytest.approx(sum(mask.sum() for mask in masks))
+        values.append(float(sample.outputs))
+        numbers.append(len(masks))
+    assert np.allclose(np.bincount(numbers) / len(numbers), 0.25, atol=0.08)
+    assert min(values) == 0.0
+    assert 0.7 < max(values) <= 1.0
+    assert np.std(values) > 0.15
+
+
+def test_severity_is_the_same_at_every_size_but_for_the_outlines():
+    small, large = (SyntheticLesions(task="severity", n_images=40, image_size=size).outputs() for size in (48, 192))
+    assert float((small - large).abs().max()) < 0.03
+
+
+@pytest.mark.parametrize("n_lesions", [(1, 4), (4, 4), (0, 3)])
+def test_the_number_of_lesions_can_be_chosen(n_lesions):
+    dataset = SyntheticLesions(
+        task="multilabel", n_images=100, n_lesions=n_lesions, area_scale=0.5, lesion_types=tuple(TEXTURES)
+    )
+    for index in range(100):
+        types = [lesion.lesion_type for lesion in dataset.scene(index).lesions]
+        assert n_lesions[0] <= len(types) <= n_lesions[1]
+        assert len(set(types)) == len(types)
+    counts = dataset.outputs().sum(dim=1)
+    assert {float(counts.min()), float(counts.max())} == set(n_lesions)
+    # All pairs lie apart.
+    for sample in list(dataset)[:40]:
+        masks = sample.gt_masks[sample.outputs > 0.5].numpy()
+        assert (masks.sum(axis=0) <= 1).all()
+
+
+def test_several_lesions_of_one_class_are_one_region():
+    dataset = SyntheticLesions(n_images=20, n_lesions=(2, 3), area_scale=0.35)
+    for index, sample in enumerate(dataset):
+        scene = dataset.scene(index)
+        assert len({lesion.lesion_type for lesion in scene.lesions}) == 1
+        assert len(scene.lesions) in (2, 3)
+        assert sample.outputs.sum() == 1.0
+        assert np.array_equal(sample.gt_masks[sample.outputs.argmax()].numpy(), covered_pixels(scene, 64))
+
+
+@pytest.mark.parametrize("area_scale", [0.2, 1.1])
+def test_the_area_of_lesions_can_be_chosen(area_scale):
+    usual = SyntheticLesions(n_images=100, image_size=96)
+    scaled = SyntheticLesions(n_images=100, image_size=96, area_scale=area_scale)
+    areas = [float(torch.stack([one.gt_masks.float().sum() for one in data]).mean()) for data in (usual, scaled)]
+    assert areas[1] == pytest.approx(area_scale * areas[0], rel=0.02)
+
+
+def test_types_that_nothing_was_tuned_on_differ_by_texture_alone_too():
+    held_out = tuple(name for name in TEXTURES if name not in USUAL_TYPES)
+    colours, textures, labels = lesion_facts(SyntheticLesions(n_images=400, lesion_types=held_out))
+    model = LinearDiscriminantAnalysis()
+    # Chance is 0.5 with a standard error of 0.025.
+    assert cross_val_score(model, colours, labels, cv=5).mean() < 0.6
+    assert cross_val_score(model, textures, labels, cv=5).mean() > 0.7
 
 
 def lesion_facts(dataset: SyntheticLesions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -124,10 +197,16 @@ def test_fingerprint_holds_everything_that_decides_the_images(monkeypatch):
         {"lesion_types": ("network", "streaks")},
         {"lesion_types": ("streaks", "network")},
         {"seed": 1},
+        {"task": "severity"},
+        {"area_scale": 0.5},
+        {"task": "multilabel", "n_lesions": (1, 1)},
     ]
     fingerprints = [fingerprint(**change) for change in changes]
     assert len(set(fingerprints)) == len(changes)
     assert fingerprint() == fingerprints[0]
+    # What is usual is not part of the fingerprint: results stored before these settings existed still hold.
+    assert fingerprint(n_lesions=(1, 1), area_scale=1.0) == fingerprints[0] == "24326653336b77f027f586e244fac51b"
+    assert fingerprint(task="multilabel") == "247cf6459cd93fe4bdb959dc50a632b8"
     monkeypatch.setattr(synthetic_lesions, "GENERATOR_VERSION", "next")
     assert fingerprint() not in fingerprints
 
@@ -171,7 +250,17 @@ GOLDEN: dict[str, list[tuple]] = {
         ({"seed": -1}, ["seed", "-1"]),
         ({"split": "tset"}, ["'tset'", "did you mean 'test'", "train"]),
         ({"split": "all"}, ["'all'", "train"]),
-        ({"task": "regression"}, ["'regression'", "multiclass", "multilabel"]),
+        ({"task": "regression"}, ["'regression'", "multiclass", "multilabel", "severity"]),
+        ({"n_lesions": (2, 1)}, ["n_lesions is [2, 1]", "from 1 to 4"]),
+        ({"n_lesions": (0, 1)}, ["n_lesions is [0, 1]", "from 1 to 4"]),
+        ({"task": "severity", "n_lesions": (0, 5)}, ["[0, 5]", "from 0 to 4"]),
+        ({"task": "severity", "n_lesions": (0, 0)}, ["[0, 0]", "from 0 to 4"]),
+        (
+            {"task": "multilabel", "n_lesions": (1, 3), "lesion_types": ("rings", "network")},
+            ["from 0 to 2", "2 types"],
+        ),
+        ({"area_scale": 0.0}, ["area_scale is 0.0", "above 0"]),
+        ({"n_lesions": (1, 2)}, ["2 lesions of up to 0.220", "0.44", "lower area_scale to 0.57"]),
         ({"lesion_types": ("network", "globule")}, ["'globule'", "did you mean 'globules'"]),
         ({"lesion_types": ("network",)}, ["two", "network"]),
         ({"lesion_types": ("network", "network")}, ["two different", "network"]),

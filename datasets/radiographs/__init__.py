@@ -1,0 +1,5 @@
+"""Procedural frontal chest radiographs."""
+
+from .dataset import SyntheticRadiographs
+
+__all__ = ["SyntheticRadiographs"]
