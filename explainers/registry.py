@@ -1,17 +1,17 @@
 """The catalog of explainers."""
 
 from ..datasets import Catalog
-from .captum_explainers import (
-    GradCamExplainer,
+from .cam import GradCamExplainer
+from .controls import CentreGaussianControl, OracleControl, RandomControl, SobelControl, UniformControl
+from .explainer import Explainer
+from .gradient import (
     GradientShapExplainer,
     InputXGradientExplainer,
     IntegratedGradientsExplainer,
-    OcclusionExplainer,
     SaliencyExplainer,
 )
-from .controls import CentreGaussianControl, OracleControl, RandomControl, SobelControl, UniformControl
-from .explainer import Explainer
 from .nem import NemtExplainer
+from .perturbation import OcclusionExplainer
 
 EXPLAINERS: Catalog[Explainer] = Catalog("explainer", entry_point_group="xaibench.explainers")
 

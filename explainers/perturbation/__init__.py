@@ -1,0 +1,5 @@
+"""Explainers that change the image and watch the answer."""
+
+from .occlusion import OcclusionExplainer
+
+__all__ = ["OcclusionExplainer"]
