@@ -11,7 +11,7 @@ from .gradient import (
     SaliencyExplainer,
 )
 from .nem import NemtExplainer
-from .perturbation import OcclusionExplainer
+from .perturbation import OcclusionExplainer, RelaxExplainer, RiseExplainer, UncertainRelaxExplainer
 
 EXPLAINERS: Catalog[Explainer] = Catalog("explainer", entry_point_group="xaibench.explainers")
 
@@ -27,6 +27,9 @@ for _name, _explainer in {
     "gradient_shap": GradientShapExplainer,
     "gradcam": GradCamExplainer,
     "occlusion": OcclusionExplainer,
+    "rise": RiseExplainer,
+    "relax": RelaxExplainer,
+    "u_relax": UncertainRelaxExplainer,
     "nemt": NemtExplainer,
 }.items():
     EXPLAINERS.register(_name, _explainer)

@@ -14,6 +14,8 @@ class GradCamExplainer(Explainer):
 
     family = "cam"
     citation = "Selvaraju et al., ICCV 2017"
+    passes = "1 forward, 1 backward"
+    library = "captum"
 
     def __init__(self, classifier: Classifier, *, layer: str | None = None, seed: int = 0) -> None:
         """Bind the explainer to a classifier.

@@ -12,6 +12,7 @@ from ...datasets import InputError
 from ..channels import ChannelExplainer, ChannelReduction
 from ..checks import positive
 from ..classifiers import Classifier
+from ..pass_size import PassSize
 from ..randomness import case_seed, seeded
 
 
@@ -20,6 +21,8 @@ class SaliencyExplainer(ChannelExplainer):
 
     family = "gradient"
     citation = "Simonyan, Vedaldi, Zisserman, ICLR workshop 2014"
+    passes = "1 forward, 1 backward"
+    library = "captum"
     default_reduction = "max_abs"
 
     def _attribute_channels(self, images: Tensor, targets: Tensor) -> Tensor:
@@ -32,6 +35,8 @@ class InputXGradientExplainer(ChannelExplainer):
 
     family = "gradient"
     citation = "Shrikumar et al., arXiv:1605.01713, 2016"
+    passes = "1 forward, 1 backward"
+    library = "captum"
 
     def _attribute_channels(self, images: Tensor, targets: Tensor) -> Tensor:
         # Captum multiplies by its input, in which black would count as «nothing»; for the classifier, and for every
@@ -48,6 +53,8 @@ class IntegratedGradientsExplainer(ChannelExplainer):
 
     family = "gradient"
     citation = "Sundararajan, Taly, Yan, ICML 2017"
+    passes = "steps forward, steps backward"
+    library = "captum"
 
     def __init__(
         self,
@@ -69,18 +76,21 @@ class IntegratedGradientsExplainer(ChannelExplainer):
         """
         super().__init__(classifier, channel_reduction=channel_reduction, seed=seed)
         self.steps = positive("steps", steps)
-        self.internal_batch_size = positive("internal_batch_size", internal_batch_size)
+        self._passes = PassSize(positive("internal_batch_size", internal_batch_size), owner=type(self).__name__)
 
     def _attribute_channels(self, images: Tensor, targets: Tensor) -> Tensor:
-        result: Tensor = IntegratedGradients(self.classifier).attribute(
-            images,
-            baselines=self.classifier.mean_color(images),
-            target=targets,
-            n_steps=self.steps,
-            # Captum refuses batches smaller than the number of images.
-            internal_batch_size=max(self.internal_batch_size, len(images)),
-        )
-        return result
+        def integrate(images_per_pass: int) -> Tensor:
+            result: Tensor = IntegratedGradients(self.classifier).attribute(
+                images,
+                baselines=self.classifier.mean_color(images),
+                target=targets,
+                n_steps=self.steps,
+                # Captum refuses batches smaller than the number of images.
+                internal_batch_size=max(images_per_pass, len(images)),
+            )
+            return result
+
+        return self._passes.attempt(integrate, total=self.steps * len(images))
 
 
 class GradientShapExplainer(ChannelExplainer):
@@ -88,6 +98,9 @@ class GradientShapExplainer(ChannelExplainer):
 
     family = "gradient"
     citation = "Lundberg, Lee, NeurIPS 2017 (as implemented in Captum); Erion et al., Nat. Mach. Intell. 2021"
+    passes = "samples forward, samples backward"
+    library = "captum"
+    is_random = True
 
     def __init__(
         self,

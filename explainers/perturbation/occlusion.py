@@ -8,6 +8,7 @@ from ...datasets import InputError
 from ..channels import ChannelExplainer, ChannelReduction
 from ..checks import positive
 from ..classifiers import Classifier
+from ..pass_size import PassSize
 
 
 class OcclusionExplainer(ChannelExplainer):
@@ -15,6 +16,8 @@ class OcclusionExplainer(ChannelExplainer):
 
     family = "perturbation"
     citation = "Zeiler, Fergus, ECCV 2014"
+    passes = "1 + windows forward, windows as stride says"
+    library = "captum"
     # Captum gives each channel the whole effect of its window: a sum is that effect times the channels, the same map.
     default_reduction = "sum"
 
@@ -42,19 +45,23 @@ class OcclusionExplainer(ChannelExplainer):
         if not 0 < stride <= window <= 1:
             raise InputError(f"window is {window}, stride is {stride}; wanted 0 < stride <= window <= 1 (image sides)")
         self.window, self.stride = window, stride
-        self.windows_per_pass = positive("windows_per_pass", windows_per_pass)
+        self._passes = PassSize(positive("windows_per_pass", windows_per_pass), owner=type(self).__name__)
 
     def _attribute_channels(self, images: Tensor, targets: Tensor) -> Tensor:
         channels, height, width = images.shape[1:]
         window = (channels, *(max(1, round(self.window * side)) for side in (height, width)))
         stride = (channels, *(max(1, round(self.stride * side)) for side in (height, width)))
-        with torch.no_grad():
-            result: Tensor = Occlusion(self.classifier).attribute(
-                images,
-                sliding_window_shapes=window,
-                strides=stride,
-                baselines=self.classifier.mean_color(images),
-                target=targets,
-                perturbations_per_eval=self.windows_per_pass,
-            )
-        return result
+
+        def occlude(windows_per_pass: int) -> Tensor:
+            with torch.no_grad():
+                result: Tensor = Occlusion(self.classifier).attribute(
+                    images,
+                    sliding_window_shapes=window,
+                    strides=stride,
+                    baselines=self.classifier.mean_color(images),
+                    target=targets,
+                    perturbations_per_eval=windows_per_pass,
+                )
+            return result
+
+        return self._passes.attempt(occlude, total=height * width)
