@@ -122,7 +122,7 @@ class Explainer(ABC):
             if self.sees_gt_masks:
                 if gt_masks is None:
                     raise InputError(f"{type(self).__name__} needs gt_masks; the dataset has none or none were passed")
-                with _no_trace(self.classifier):
+                with preserved_traces(self.classifier):
                     attribution = self._attribute_from_masks(own_images.clone(), own_targets.clone(), gt_masks.clone())
             else:
                 parts = self._images_per_call.in_parts(
@@ -141,7 +141,7 @@ class Explainer(ABC):
 
     def _attribute_part(self, images: Tensor, targets: Tensor) -> Tensor:
         # Per part: hooks of an attempt that ran out of memory would disturb the next one.
-        with _no_trace(self.classifier):
+        with preserved_traces(self.classifier):
             return self._attribute(images, targets).detach()
 
     @abstractmethod
@@ -176,7 +176,7 @@ _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_
 
 
 @contextmanager
-def _no_trace(module: nn.Module) -> Iterator[None]:
+def preserved_traces(module: nn.Module) -> Iterator[None]:
     """Give gradients, gradient switches, hooks and mode of a module back as they were."""
     parameters = [(parameter, parameter.requires_grad, parameter.grad) for parameter in module.parameters()]
     modes = [(sub_module, sub_module.training) for sub_module in module.modules()]

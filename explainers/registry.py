@@ -1,14 +1,28 @@
 """The catalog of explainers."""
 
 from ..datasets import Catalog
-from .cam import GradCamExplainer
+from .cam import (
+    EigenCamExplainer,
+    GradCamExplainer,
+    GradCamPlusPlusExplainer,
+    GuidedGradCamExplainer,
+    HiResCamExplainer,
+    LayerCamExplainer,
+    ScoreCamExplainer,
+)
 from .controls import CentreGaussianControl, OracleControl, RandomControl, SobelControl, UniformControl
 from .explainer import Explainer
 from .gradient import (
+    DeepLiftExplainer,
+    ExpectedGradientsExplainer,
     GradientShapExplainer,
+    GuidedBackpropExplainer,
     InputXGradientExplainer,
     IntegratedGradientsExplainer,
+    LrpExplainer,
     SaliencyExplainer,
+    SmoothGradExplainer,
+    VarGradExplainer,
 )
 from .nem import NemtExplainer
 from .perturbation import OcclusionExplainer, RelaxExplainer, RiseExplainer, UncertainRelaxExplainer
@@ -25,7 +39,19 @@ for _name, _explainer in {
     "input_x_gradient": InputXGradientExplainer,
     "integrated_gradients": IntegratedGradientsExplainer,
     "gradient_shap": GradientShapExplainer,
+    "smoothgrad": SmoothGradExplainer,
+    "vargrad": VarGradExplainer,
+    "expected_gradients": ExpectedGradientsExplainer,
+    "deep_lift": DeepLiftExplainer,
+    "lrp": LrpExplainer,
+    "guided_backprop": GuidedBackpropExplainer,
+    "guided_gradcam": GuidedGradCamExplainer,
     "gradcam": GradCamExplainer,
+    "gradcam_plus_plus": GradCamPlusPlusExplainer,
+    "hirescam": HiResCamExplainer,
+    "layercam": LayerCamExplainer,
+    "scorecam": ScoreCamExplainer,
+    "eigencam": EigenCamExplainer,
     "occlusion": OcclusionExplainer,
     "rise": RiseExplainer,
     "relax": RelaxExplainer,
