@@ -20,10 +20,13 @@ class _Control(Explainer):
     family = "control"
     is_control = True
     citation = "xaibench control"
+    passes = "0"
 
 
 class RandomControl(_Control):
     """Independent uniform noise in every pixel: chance."""
+
+    is_random = True
 
     def _attribute(self, images: Tensor, targets: Tensor) -> Tensor:
         maps = []

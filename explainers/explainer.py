@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..datasets import Dataset, InputError
 from .classifiers import Classifier
+from .pass_size import PassSize
 from .randomness import preserved_random_state
 
 
@@ -25,18 +26,26 @@ class Explainer(ABC):
     random state back as they were.
 
     Attributes:
-        family: Kind of method, such as ``gradient``, ``perturbation``, ``amortized`` or ``control``.
+        family: Kind of method: ``gradient``, ``cam``, ``perturbation``, ``attention``, ``amortized`` or ``control``.
         citation: Authors, venue, year.
+        passes: Cost of one map in passes through the classifier, in words of its parameters.
+        library: Whose implementation it is: ours, or that of a library behind our interface.
         is_control: Whether this is a control: it runs beside rivals to show what a score is worth.
         sees_gt_masks: Whether it is shown the annotated region: true for the oracle alone.
         needs_fit: Whether it must be fitted (or loaded) before it explains.
+        ignores_target: Whether it explains the image as a whole: the same map for every output.
+        is_random: Whether its maps depend on `seed`.
     """
 
     family: ClassVar[str]
     citation: ClassVar[str]
+    passes: ClassVar[str] = "1 forward"
+    library: ClassVar[str] = "xaibench"
     is_control: ClassVar[bool] = False
     sees_gt_masks: ClassVar[bool] = False
     needs_fit: ClassVar[bool] = False
+    ignores_target: ClassVar[bool] = False
+    is_random: ClassVar[bool] = False
 
     def __init__(self, classifier: Classifier, *, seed: int = 0) -> None:
         """Bind the explainer to a classifier.
@@ -47,6 +56,8 @@ class Explainer(ABC):
         """
         self.classifier = classifier
         self.seed = seed
+        # Of the images of one call: a map does not depend on its neighbours, so that any explainer can be split there.
+        self._images_per_call = PassSize(owner=type(self).__name__)
 
     @classmethod
     def unsupported(cls, classifier: Classifier) -> str | None:
@@ -101,20 +112,24 @@ class Explainer(ABC):
             ExplainerError: If the plugin returns another shape or dtype.
         """
         self._check(images, targets, gt_masks)
+        own_images, own_targets = images.detach(), targets.detach()
         # Outside of any `no_grad` or `inference_mode` of the caller's: many explainers need gradients.
         with (
             torch.inference_mode(False),
             torch.enable_grad(),
-            _no_trace(self.classifier),
             preserved_random_state(),
         ):
-            own_images, own_targets = images.detach().clone(), targets.detach().clone()
             if self.sees_gt_masks:
                 if gt_masks is None:
                     raise InputError(f"{type(self).__name__} needs gt_masks; the dataset has none or none were passed")
-                attribution = self._attribute_from_masks(own_images, own_targets, gt_masks.clone())
+                with preserved_traces(self.classifier):
+                    attribution = self._attribute_from_masks(own_images.clone(), own_targets.clone(), gt_masks.clone())
             else:
-                attribution = self._attribute(own_images, own_targets)
+                parts = self._images_per_call.in_parts(
+                    lambda part: self._attribute_part(own_images[part].clone(), own_targets[part].clone()),
+                    total=len(own_images),
+                )
+                attribution = parts[0] if len(parts) == 1 else torch.cat(parts)
             attribution = attribution.detach()
         wanted = (len(images), *images.shape[-2:])
         if tuple(attribution.shape) != wanted or attribution.dtype != torch.float32:
@@ -123,6 +138,11 @@ class Explainer(ABC):
                 f"wanted float32 {wanted}"
             )
         return attribution
+
+    def _attribute_part(self, images: Tensor, targets: Tensor) -> Tensor:
+        # Per part: hooks of an attempt that ran out of memory would disturb the next one.
+        with preserved_traces(self.classifier):
+            return self._attribute(images, targets).detach()
 
     @abstractmethod
     def _attribute(self, images: Tensor, targets: Tensor) -> Tensor:
@@ -156,7 +176,7 @@ _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_
 
 
 @contextmanager
-def _no_trace(module: nn.Module) -> Iterator[None]:
+def preserved_traces(module: nn.Module) -> Iterator[None]:
     """Give gradients, gradient switches, hooks and mode of a module back as they were."""
     parameters = [(parameter, parameter.requires_grad, parameter.grad) for parameter in module.parameters()]
     modes = [(sub_module, sub_module.training) for sub_module in module.modules()]

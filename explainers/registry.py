@@ -1,17 +1,31 @@
 """The catalog of explainers."""
 
 from ..datasets import Catalog
-from .captum_explainers import (
+from .cam import (
+    EigenCamExplainer,
     GradCamExplainer,
-    GradientShapExplainer,
-    InputXGradientExplainer,
-    IntegratedGradientsExplainer,
-    OcclusionExplainer,
-    SaliencyExplainer,
+    GradCamPlusPlusExplainer,
+    GuidedGradCamExplainer,
+    HiResCamExplainer,
+    LayerCamExplainer,
+    ScoreCamExplainer,
 )
 from .controls import CentreGaussianControl, OracleControl, RandomControl, SobelControl, UniformControl
 from .explainer import Explainer
+from .gradient import (
+    DeepLiftExplainer,
+    ExpectedGradientsExplainer,
+    GradientShapExplainer,
+    GuidedBackpropExplainer,
+    InputXGradientExplainer,
+    IntegratedGradientsExplainer,
+    LrpExplainer,
+    SaliencyExplainer,
+    SmoothGradExplainer,
+    VarGradExplainer,
+)
 from .nem import NemtExplainer
+from .perturbation import OcclusionExplainer, RelaxExplainer, RiseExplainer, UncertainRelaxExplainer
 
 EXPLAINERS: Catalog[Explainer] = Catalog("explainer", entry_point_group="xaibench.explainers")
 
@@ -25,8 +39,23 @@ for _name, _explainer in {
     "input_x_gradient": InputXGradientExplainer,
     "integrated_gradients": IntegratedGradientsExplainer,
     "gradient_shap": GradientShapExplainer,
+    "smoothgrad": SmoothGradExplainer,
+    "vargrad": VarGradExplainer,
+    "expected_gradients": ExpectedGradientsExplainer,
+    "deep_lift": DeepLiftExplainer,
+    "lrp": LrpExplainer,
+    "guided_backprop": GuidedBackpropExplainer,
+    "guided_gradcam": GuidedGradCamExplainer,
     "gradcam": GradCamExplainer,
+    "gradcam_plus_plus": GradCamPlusPlusExplainer,
+    "hirescam": HiResCamExplainer,
+    "layercam": LayerCamExplainer,
+    "scorecam": ScoreCamExplainer,
+    "eigencam": EigenCamExplainer,
     "occlusion": OcclusionExplainer,
+    "rise": RiseExplainer,
+    "relax": RelaxExplainer,
+    "u_relax": UncertainRelaxExplainer,
     "nemt": NemtExplainer,
 }.items():
     EXPLAINERS.register(_name, _explainer)

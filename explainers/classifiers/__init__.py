@@ -2,7 +2,7 @@
 
 from .architectures import ARCHITECTURES, Network
 from .checkpoint import Architecture, builtin_checkpoints, checkpoint_path, load_classifier, save_classifier
-from .classifier import Classifier
+from .classifier import Classifier, capture_outputs
 from .performance import Performance, measure_performance
 from .training import ClassifierTraining, evaluate_classifier, train_classifier
 
@@ -14,6 +14,7 @@ __all__ = [
     "Network",
     "Performance",
     "builtin_checkpoints",
+    "capture_outputs",
     "checkpoint_path",
     "evaluate_classifier",
     "load_classifier",

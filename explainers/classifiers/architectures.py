@@ -65,7 +65,7 @@ def timm_network(
     if not timm.is_model(model):
         raise InputError(f"timm has no model {model!r}; {closest_match(model, timm.list_models())[:200]}")
     try:
-        module = timm.create_model(model, pretrained=pretrained == "hub", num_classes=n_outputs, in_chans=channels)
+        module = _created(model, pretrained=pretrained == "hub", num_classes=n_outputs, in_chans=channels)
     except Exception as error:
         if pretrained != "hub":
             raise
@@ -77,7 +77,7 @@ def timm_network(
         _load_matching(module, _weights_from_package(model, module))
     elif pretrained not in ("none", "hub"):
         _load_matching(module, _weights_from_file(Path(pretrained)))
-    config: dict[str, Any] = module.pretrained_cfg
+    config = cast(dict[str, Any], module.pretrained_cfg)
     mean, std = (config["mean"], config["std"]) if channels == 3 else ((0.5,), (0.25,))
     return Network(module=module, mean=tuple(mean), std=tuple(std), feature_layers=feature_layers)
 
@@ -119,6 +119,28 @@ ARCHITECTURES: Catalog[Network] = Catalog("classifier", entry_point_group="xaibe
 ARCHITECTURES.register("small_resnet", small_resnet)
 ARCHITECTURES.register("timm", timm_network)
 ARCHITECTURES.register("module", imported_module)
+
+
+# Transformers of timm take images of one size unless they are told otherwise; other networks do not know these words.
+_ANY_IMAGE_SIZE: tuple[dict[str, bool], ...] = (
+    {"dynamic_img_size": True, "dynamic_img_pad": True},
+    {"strict_img_size": False},
+)
+
+
+def _created(model: str, **params: Any) -> nn.Module:
+    """Make a network of timm that takes images of any size, where it can."""
+    module: nn.Module
+    for options in _ANY_IMAGE_SIZE:
+        try:
+            module = timm.create_model(model, **params, **options)
+        except TypeError as error:
+            if not any(option in str(error) for option in options):
+                raise
+        else:
+            return module
+    module = timm.create_model(model, **params)
+    return module
 
 
 def _weights_from_package(model: str, module: nn.Module) -> dict[str, Tensor]:

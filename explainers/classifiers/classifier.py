@@ -11,7 +11,9 @@ from torch.utils.hooks import RemovableHandle
 
 from ...datasets import InputError, Task
 from ...datasets.hashing import fingerprint, tensors_fingerprint
-from .feature_layers import find_feature_layers
+from .embedding_layer import find_embedding_layer, pooled
+from .feature_layers import find_feature_layers, observe_map_layers
+from .map_layout import MapLayout
 
 
 class Classifier(nn.Module):
@@ -36,6 +38,7 @@ class Classifier(nn.Module):
         channels: int = 3,
         image_size: int = 64,
         feature_layers: Sequence[str] | None = None,
+        embedding_layer: str | None = None,
     ) -> None:
         """Wrap a module.
 
@@ -47,7 +50,10 @@ class Classifier(nn.Module):
             std: Per channel, or one value for all; divides after subtraction.
             channels: Channels of an image.
             image_size: Side in pixels that the module was trained at; others may work.
-            feature_layers: Names of layers that give feature maps, fine to coarse; None to find them.
+            feature_layers: Names of layers that give feature maps, fine to coarse; None to find them. Their outputs
+                may be (B, C, H, W), (B, H, W, C) or tokens (B, N, C); see `MapLayout`.
+            embedding_layer: Name of the layer that the embedding enters; None to find it: the last linear layer. An
+                empty name stands for an encoder, whose outputs are the embedding.
         """
         super().__init__()
         self.module = module
@@ -58,6 +64,7 @@ class Classifier(nn.Module):
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).reshape(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).reshape(1, -1, 1, 1))
         self._chosen_layers = None if feature_layers is None else tuple(feature_layers)
+        self._chosen_embedding_layer = embedding_layer
         self.eval()
 
     def train(self, mode: bool = True) -> "Classifier":
@@ -124,24 +131,84 @@ class Classifier(nn.Module):
         captured: dict[str, Tensor] = {}
         with capture_outputs(self.module, wanted, into=captured):
             logits = self(images)
-        return logits, [captured[name] for name in wanted]
+        size = (images.shape[-2], images.shape[-1])
+        return logits, [self.map_layout(name).maps(captured[name], image_size=size) for name in wanted]
+
+    def map_layout(self, layer: str) -> MapLayout:
+        """How the output of a layer becomes feature maps.
+
+        Args:
+            layer: Name of a layer.
+
+        Raises:
+            InputError: If its output cannot be read as maps, at least 2 × 2, of the proportions of the image.
+        """
+        if layer not in self._map_layouts:
+            raise InputError(
+                f"layer {layer!r} gives no feature maps (B, C, H, W), (B, H, W, C) or (B, tokens, C) of an image of "
+                f"{self.image_size} × {self.image_size} pixels; name other feature_layers"
+            )
+        return self._map_layouts[layer]
+
+    def embedding(self, images: Tensor) -> Tensor:
+        """What the classifier knows of an image before it answers: the input of the last linear layer.
+
+        Args:
+            images: float32 (B, C, H, W) in [0, 1].
+
+        Returns:
+            float32 (B, D), differentiable with respect to ``images``; tokens and maps are averaged over places. Of an
+            encoder without a linear layer, its outputs.
+        """
+        layer = self.embedding_layer
+        if not layer:
+            return pooled(self(images))
+        captured: list[Tensor] = []
+        handle = self.module.get_submodule(layer).register_forward_pre_hook(
+            lambda _module, inputs: captured.append(inputs[0])
+        )
+        try:
+            self(images)
+        finally:
+            handle.remove()
+        return pooled(captured[-1])
+
+    @cached_property
+    def embedding_layer(self) -> str:
+        """Name of the layer that the embedding enters; empty for an encoder, whose outputs are the embedding."""
+        if self._chosen_embedding_layer is None:
+            return find_embedding_layer(self.module, self._probe()) or ""
+        if self._chosen_embedding_layer not in dict(self.module.named_modules()):
+            raise InputError(
+                f"the classifier has no layer {self._chosen_embedding_layer!r}; name the one that the embedding enters"
+            )
+        return self._chosen_embedding_layer
 
     @cached_property
     def feature_layers(self) -> tuple[str, ...]:
-        """Names of the layers whose outputs are feature maps, fine to coarse."""
+        """Names of the layers whose outputs are feature maps, fine to coarse; of one resolution, shallow to deep."""
         if self._chosen_layers is not None:
             known = dict(self.module.named_modules())
             missing = [name for name in self._chosen_layers if name not in known]
             if missing:
                 raise InputError(f"the classifier has no layer {missing[0]!r}; it has {', '.join(known)[:400]}")
             return self._chosen_layers
-        probe = torch.zeros(1, self.channels, self.image_size, self.image_size, device=self.mean.device)
-        with torch.no_grad():
-            return find_feature_layers(self.module, (probe - self.mean) / self.std)
+        return find_feature_layers(self.module, self._probe())
+
+    @cached_property
+    def _map_layouts(self) -> dict[str, MapLayout]:
+        return {layer.name: layer.layout for layer in observe_map_layers(self.module, self._probe())}
+
+    def _probe(self) -> Tensor:
+        """Two normalized black images of the size that the module was trained at."""
+        if self.module.training:
+            self.module.eval()
+        black = torch.zeros(2, self.channels, self.image_size, self.image_size, device=self.mean.device)
+        return (black - self.mean) / self.std
 
     @property
     def cam_layer(self) -> nn.Module:
-        """Layer for class activation maps: the coarsest feature maps."""
+        """Layer for class activation maps: the coarsest (or deepest) feature maps."""
         return self.module.get_submodule(self.feature_layers[-1])
 
     @property

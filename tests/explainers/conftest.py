@@ -11,7 +11,16 @@ from xaibench.datasets import Dataset
 from xaibench.explainers import EXPLAINERS, Classifier, Explainer
 
 # Any of these that a plugin has as a parameter: a contract holds for few steps as it does for many.
-_QUICK = {"steps": 3, "batch_size": 4, "samples": 4, "window": 0.25, "stride": 0.125}
+_QUICK = {
+    "steps": 3,
+    "batch_size": 4,
+    "samples": 4,
+    "window": 0.25,
+    "stride": 0.125,
+    "masks": 12,
+    "grid": 4,
+    "backgrounds": 6,
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,15 +8,15 @@ from torch import Tensor, nn
 
 from xaibench.datasets import InputError
 from xaibench.explainers import Classifier
-from xaibench.explainers.captum_explainers import (
-    GradCamExplainer,
+from xaibench.explainers.cam import GradCamExplainer
+from xaibench.explainers.channels import reduce_channels
+from xaibench.explainers.gradient import (
     GradientShapExplainer,
     InputXGradientExplainer,
     IntegratedGradientsExplainer,
-    OcclusionExplainer,
     SaliencyExplainer,
-    reduce_channels,
 )
+from xaibench.explainers.perturbation import OcclusionExplainer
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 

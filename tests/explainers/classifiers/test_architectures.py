@@ -162,3 +162,11 @@ class TestLite0:
         )
         assert module.classifier.weight.shape == (7, 1280)
         assert torch.equal(module.conv_stem.weight, classifier.module.conv_stem.weight)
+
+
+def test_transformers_of_timm_take_images_of_any_size():
+    network = ARCHITECTURES.create("timm", 2, 3, model="test_vit")
+    classifier = Classifier(network.module, task="multiclass", output_names=["a", "b"], image_size=160)
+    assert classifier(torch.rand(1, 3, 64, 100)).shape == (1, 2)
+    maps = classifier.features(torch.rand(1, 3, 64, 100))
+    assert {tuple(one.shape[-2:]) for one in maps} == {(4, 7)}

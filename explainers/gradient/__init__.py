@@ -1,0 +1,20 @@
+"""Explainers that follow the gradient back to the pixels."""
+
+from .basic import GradientShapExplainer, InputXGradientExplainer, IntegratedGradientsExplainer, SaliencyExplainer
+from .deep_lift import DeepLiftExplainer
+from .guided import GuidedBackpropExplainer
+from .lrp import LrpExplainer
+from .sampled import ExpectedGradientsExplainer, SmoothGradExplainer, VarGradExplainer
+
+__all__ = [
+    "DeepLiftExplainer",
+    "ExpectedGradientsExplainer",
+    "GradientShapExplainer",
+    "GuidedBackpropExplainer",
+    "InputXGradientExplainer",
+    "IntegratedGradientsExplainer",
+    "LrpExplainer",
+    "SaliencyExplainer",
+    "SmoothGradExplainer",
+    "VarGradExplainer",
+]
