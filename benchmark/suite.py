@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ..datasets import DATASETS, InputError, TargetRule, closest_match
-from ..explainers import ARCHITECTURES, CONTROLS, EXPLAINERS, ClassifierTraining
+from ..explainers import ARCHITECTURES, CONTROLS, EXPLAINERS, AugmentName, ClassifierTraining
 from .metrics import METRICS
 
 _BUILTIN = Path(__file__).resolve().parent / "suites"
@@ -51,7 +51,8 @@ class TrainSpec(_Section):
     batch_size: int = Field(default=ClassifierTraining.batch_size, ge=1)
     learning_rate: float = Field(default=ClassifierTraining.learning_rate, gt=0)
     weight_decay: float = Field(default=ClassifierTraining.weight_decay, ge=0)
-    augment: Literal["flips", "mirror", "none"] = "flips"
+    augment: AugmentName = "flips"
+    removed_share: float = Field(default=0.0, ge=0, le=1)
     class_weights: bool = True
     workers: int = Field(default=0, ge=0)
 

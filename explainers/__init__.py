@@ -4,6 +4,7 @@ from .artefact import write_atomically
 from .classifiers import (
     ARCHITECTURES,
     Architecture,
+    AugmentName,
     Classifier,
     ClassifierTraining,
     Performance,
@@ -16,7 +17,7 @@ from .classifiers import (
     train_classifier,
 )
 from .explainer import Explainer, ExplainerError
-from .nem import NemtExplainer
+from .nem import NemtExplainer, NemtPublishedExplainer, NemUExplainer
 from .randomness import seeded
 from .registry import CONTROLS, EXPLAINERS
 
@@ -25,11 +26,14 @@ __all__ = [
     "CONTROLS",
     "EXPLAINERS",
     "Architecture",
+    "AugmentName",
     "Classifier",
     "ClassifierTraining",
     "Explainer",
     "ExplainerError",
+    "NemUExplainer",
     "NemtExplainer",
+    "NemtPublishedExplainer",
     "Performance",
     "builtin_checkpoints",
     "checkpoint_path",

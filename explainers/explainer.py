@@ -64,12 +64,20 @@ class Explainer(ABC):
         """Why this explainer cannot explain that classifier, or None if it can."""
         return None
 
-    def fit(self, dataset: Dataset, *, validation: Dataset | None = None, progress: bool = False) -> None:  # noqa: B027
+    def fit(  # noqa: B027
+        self,
+        dataset: Dataset,
+        *,
+        validation: Dataset | None = None,
+        checkpoint: Path | None = None,
+        progress: bool = False,
+    ) -> None:
         """Learn from images; most explainers have nothing to learn.
 
         Args:
             dataset: Training images; annotated regions are not to be used.
             validation: Images for choosing what to keep.
+            checkpoint: File in which an unfinished fit is kept, so that a killed one goes on.
             progress: Whether to show a progress bar.
         """
 

@@ -2,18 +2,37 @@
 
 import time
 from abc import abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self, final
 
+import torch
 from torch import Tensor
 
-from ..datasets import Dataset, InputError
+from ..datasets import Dataset, InputError, fingerprint
 from .artefact import load_artefact, save_artefact
-from .classifiers import Classifier
+from .classifiers import Classifier, checkpoint_path
 from .explainer import Explainer, preserved_traces
-from .randomness import seeded
+from .randomness import preserved_random_state, seeded
 
-_VERSION = 1
+
+@dataclass(frozen=True, kw_only=True)
+class FitRequest:
+    """What a fit is given.
+
+    Attributes:
+        dataset: Training images of one size and of the classifier's channels, at least one.
+        validation: Images for choosing what to keep, or None.
+        checkpoint: File in which an unfinished fit is kept, or None.
+        identity: Hash of everything that decides the fit: a checkpoint of another one is none.
+        progress: Whether to show a progress bar.
+    """
+
+    dataset: Dataset
+    validation: Dataset | None
+    checkpoint: Path | None
+    identity: str
+    progress: bool
 
 
 class FittedExplainer(Explainer):
@@ -24,9 +43,11 @@ class FittedExplainer(Explainer):
 
     Attributes:
         format_name: What the stored file says that it is.
+        format_version: And of which version.
     """
 
     format_name: ClassVar[str]
+    format_version: ClassVar[int] = 1
     needs_fit = True
     is_random = True
 
@@ -42,30 +63,47 @@ class FittedExplainer(Explainer):
         return self._record
 
     @final
-    def fit(self, dataset: Dataset, *, validation: Dataset | None = None, progress: bool = False) -> None:
-        """Learn from images; labels and annotated regions are not read.
+    def fit(
+        self,
+        dataset: Dataset,
+        *,
+        validation: Dataset | None = None,
+        checkpoint: Path | None = None,
+        progress: bool = False,
+    ) -> None:
+        """Learn from images; labels and annotated regions are not read, and the classifier stays bit-identical.
 
         Args:
             dataset: Training images of one size.
-            validation: Unused.
+            validation: Images for choosing what to keep; not every explainer needs them.
+            checkpoint: File in which an unfinished fit is kept, so that a killed one goes on; removed at the end. Not
+                every explainer needs it.
             progress: Whether to show a progress bar.
 
         Raises:
-            InputError: If the data do not suit the classifier.
+            InputError: If the data do not suit the classifier, or the fit fails on them.
         """
-        info, name = dataset.info, type(self).__name__
-        if not len(dataset):
-            raise InputError(f"{name}: {info.name} has no images to fit on")
-        if info.image_size is None or info.channels != self.classifier.channels:
-            raise InputError(
-                f"{name}: {info.name} has {info.channels} channels and image size {info.image_size}; "
-                f"wanted {self.classifier.channels} channels and images of one size"
-            )
+        for images in (dataset,) if validation is None else (dataset, validation):
+            self._check_images(images)
+        info = dataset.info
         started = time.perf_counter()
+        identity = fingerprint(
+            {
+                "explainer": self.format_name,
+                "classifier": self.classifier.fingerprint,
+                "data": [info.fingerprint, None if validation is None else validation.info.fingerprint],
+                "settings": self._settings(),
+                "seed": self.seed,
+                "torch": torch.__version__,
+            }
+        )
+        request = FitRequest(
+            dataset=dataset, validation=validation, checkpoint=checkpoint, identity=identity, progress=progress
+        )
         with seeded(self.seed), preserved_traces(self.classifier):
-            tensors, facts = self._fit(dataset, progress=progress)
+            tensors, facts = self._fit(request)
+            self._restore(tensors)
         self._tensors = tensors
-        self._restore(tensors)
         self._record = {
             "dataset": info.name,
             "dataset_fingerprint": info.fingerprint,
@@ -74,6 +112,8 @@ class FittedExplainer(Explainer):
             **facts,
             "fit_seconds": time.perf_counter() - started,
         }
+        if checkpoint is not None:
+            checkpoint.unlink(missing_ok=True)
 
     def save(self, path: str | Path) -> None:
         """Store what was learned with hashes of classifier and data, and settings.
@@ -85,7 +125,7 @@ class FittedExplainer(Explainer):
             raise self._not_fitted()
         description = {
             "format": self.format_name,
-            "format_version": _VERSION,
+            "format_version": self.format_version,
             "classifier_fingerprint": self.classifier.fingerprint,
             "fit": self._record,
         }
@@ -96,28 +136,40 @@ class FittedExplainer(Explainer):
         """Restore a fitted explainer.
 
         Args:
-            path: File written by `save`.
+            path: File written by `save`, or ``builtin:NAME``.
             classifier: The classifier that it was fitted on.
 
         Raises:
             InputError: If the file cannot be used, or was fitted on another classifier.
         """
-        tensors, description = load_artefact(path, wanted_format=cls.format_name, wanted_version=_VERSION)
+        file = checkpoint_path(path)
+        tensors, description = load_artefact(file, wanted_format=cls.format_name, wanted_version=cls.format_version)
         found, wanted = description["classifier_fingerprint"], classifier.fingerprint
         if found != wanted:
             raise InputError(
-                f"{path} was fitted on classifier {found[:8]}, this is {wanted[:8]}; fit it on this classifier"
+                f"{file} was fitted on classifier {found[:8]}, this is {wanted[:8]}; fit it on this classifier"
             )
         record = description["fit"]
         settings = {key: tuple(v) if isinstance(v, list) else v for key, v in record["settings"].items()}
         explainer = cls(classifier, seed=record["seed"], **settings)
         explainer._tensors = {name: tensor.to(classifier.device) for name, tensor in tensors.items()}
-        explainer._restore(explainer._tensors)
+        with preserved_random_state():  # initial weights that may be drawn there are replaced at once
+            explainer._restore(explainer._tensors)
         explainer._record = record
         return explainer
 
+    def _check_images(self, images: Dataset) -> None:
+        info, name = images.info, type(self).__name__
+        if not len(images):
+            raise InputError(f"{name}: {info.name} has no images to fit on")
+        if info.image_size is None or info.channels != self.classifier.channels:
+            raise InputError(
+                f"{name}: {info.name} has {info.channels} channels and image size {info.image_size}; "
+                f"wanted {self.classifier.channels} channels and images of one size"
+            )
+
     @abstractmethod
-    def _fit(self, dataset: Dataset, *, progress: bool) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def _fit(self, request: FitRequest) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Learn; returns tensors, and facts for the record. The global generators are seeded."""
 
     @abstractmethod

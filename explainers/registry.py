@@ -24,7 +24,7 @@ from .gradient import (
     SmoothGradExplainer,
     VarGradExplainer,
 )
-from .nem import NemtExplainer
+from .nem import NemtExplainer, NemtPublishedExplainer, NemUExplainer
 from .perturbation import OcclusionExplainer, RelaxExplainer, RiseExplainer, UncertainRelaxExplainer
 
 EXPLAINERS: Catalog[Explainer] = Catalog("explainer", entry_point_group="xaibench.explainers")
@@ -57,6 +57,8 @@ for _name, _explainer in {
     "relax": RelaxExplainer,
     "u_relax": UncertainRelaxExplainer,
     "nemt": NemtExplainer,
+    "nemt_published": NemtPublishedExplainer,
+    "nem_u": NemUExplainer,
 }.items():
     EXPLAINERS.register(_name, _explainer)
 

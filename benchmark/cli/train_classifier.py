@@ -1,13 +1,20 @@
 """xaibench train-classifier."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import torch
 
 from ...datasets import DATASETS
-from ...explainers import Architecture, ClassifierTraining, save_classifier, train_classifier, write_atomically
+from ...explainers import (
+    Architecture,
+    AugmentName,
+    ClassifierTraining,
+    save_classifier,
+    train_classifier,
+    write_atomically,
+)
 from ..runner import DeviceChoice, choose_device
 from .options import FILE, device_option, params_option, threads_option
 
@@ -29,7 +36,14 @@ from .options import FILE, device_option, params_option, threads_option
 @click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True)
 @click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), default=1e-3, show_default=True)
 @click.option("--weight-decay", type=click.FloatRange(min=0), default=0.01, show_default=True)
-@click.option("--augment", type=click.Choice(["flips", "mirror", "none"]), default="flips", show_default=True)
+@click.option("--augment", type=click.Choice(get_args(AugmentName)), default="flips", show_default=True)
+@click.option(
+    "--removed-share",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Share of the images from which a part is removed.",
+)
 @click.option("--class-weights/--no-class-weights", default=True, show_default=True)
 @click.option("--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Processes that load images.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from tqdm import tqdm
 from ...datasets import Dataset, InputError, Sample, Task, sample_batches
 from ..randomness import seeded
 from ..schedule import one_cycle
+from .augmentation import AugmentName, augmented, partly_removed
 from .checkpoint import Architecture
 from .classifier import Classifier
 from .performance import Performance, measure_performance
@@ -28,7 +29,8 @@ class ClassifierTraining:
         batch_size: Images per step.
         learning_rate: Peak of the one-cycle schedule of AdamW.
         weight_decay: Of AdamW.
-        augment: ``flips`` (and quarter turns, for images without an upright), ``mirror`` (left-right) or ``none``.
+        augment: As in `AugmentName`.
+        removed_share: Share of the images from which a part is removed, as in `partly_removed`.
         class_weights: Weight classes (multiclass) by the inverse of their frequency, or present labels (multilabel) by
             negatives per positive. Without it a network that sees nothing answers the most frequent class, and that
             class needs no evidence that an explainer could find.
@@ -40,7 +42,8 @@ class ClassifierTraining:
     batch_size: int = 32
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
-    augment: Literal["flips", "mirror", "none"] = "flips"
+    augment: AugmentName = "flips"
+    removed_share: float = 0.0
     class_weights: bool = True
     workers: int = 0
     seed: int = 0
@@ -49,6 +52,8 @@ class ClassifierTraining:
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; wanted at least 1")
+        if not 0 <= self.removed_share <= 1:
+            raise InputError(f"removed_share is {self.removed_share}; wanted a share from 0 to 1")
 
 
 def train_classifier(
@@ -100,6 +105,7 @@ def train_classifier(
         schedule = one_cycle(optimizer, learning_rate=settings.learning_rate, steps=steps)
         weights = _class_weights(train) if settings.class_weights else None
         weights = None if weights is None else weights.to(device)
+        mean_color = classifier.mean.cpu()
         curve: list[dict[str, Any]] = []
         best: tuple[float, dict[str, Tensor], Performance] | None = None
         with tqdm(total=steps, desc="training classifier", unit="step", disable=not progress) as bar:
@@ -108,8 +114,10 @@ def train_classifier(
                 module.train()
                 for images, outputs in _batches(train, settings):
                     # The layout of convolutions' choice: a third off the time on CPUs, and on GPUs with tensor cores.
-                    augmented = _augmented(images, settings.augment).to(device, memory_format=torch.channels_last)
-                    logits = module((augmented - classifier.mean) / classifier.std)
+                    varied = partly_removed(
+                        augmented(images, settings.augment), share=settings.removed_share, mean_color=mean_color
+                    ).to(device, memory_format=torch.channels_last)
+                    logits = module((varied - classifier.mean) / classifier.std)
                     loss = _loss(logits, outputs.to(device), task=info.task, weights=weights)
                     if not torch.isfinite(loss):
                         raise InputError(
@@ -180,14 +188,6 @@ def _batches(dataset: Dataset, settings: ClassifierTraining) -> Iterator[tuple[T
         collate_fn=_collate,
     )
     yield from loader
-
-
-def _augmented(images: Tensor, kind: str) -> Tensor:
-    if kind != "none" and torch.rand(()) < 0.5:
-        images = images.flip(-1)
-    if kind == "flips":
-        images = torch.rot90(images, int(torch.randint(4, ())), dims=(-2, -1))
-    return images
 
 
 def _class_weights(dataset: Dataset) -> Tensor | None:

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ...datasets import Dataset, InputError
+from ...datasets import InputError
 from ..channels import ChannelExplainer, ChannelReduction, reduce_channels
 from ..checks import positive
 from ..classifiers import Classifier
-from ..fitted import FittedExplainer
+from ..fitted import FitRequest, FittedExplainer
 from ..pass_size import PassSize
 from ..randomness import case_seed
 
@@ -147,10 +147,10 @@ class ExpectedGradientsExplainer(FittedExplainer):
             "channel_reduction": self.channel_reduction,
         }
 
-    def _fit(self, dataset: Dataset, *, progress: bool) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def _fit(self, request: FitRequest) -> tuple[dict[str, Tensor], dict[str, Any]]:
         generator = torch.Generator().manual_seed(self.seed)
-        chosen = torch.randperm(len(dataset), generator=generator)[: self.backgrounds].tolist()
-        images = torch.stack([dataset[index].image for index in chosen]).to(self.classifier.device)
+        chosen = torch.randperm(len(request.dataset), generator=generator)[: self.backgrounds].tolist()
+        images = torch.stack([request.dataset[index].image for index in chosen]).to(self.classifier.device)
         return {"backgrounds": images}, {"fit_forward_passes": 0}
 
     def _restore(self, tensors: dict[str, Tensor]) -> None:

@@ -1,14 +1,18 @@
-"""Decoder, temperature and smoothing: everything between feature maps and a mask."""
+"""Everything between feature maps and an explanation: decoder, bound, smoothing, temperature."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from torch.nn.functional import interpolate, softplus
 
 from ..classifiers import Classifier
-from .decoder import MaskDecoder, select_target
-from .smoothing import GaussianSmoothing
+from .decoder import MaskDecoder
+from .smoothing import Smoothing, SmoothingName
+
+# Logits lie in (-4, 4). Without a bound, training drives them so high that the sigmoid of the best pixels is exactly 1
+# in float32: their order, which decides deletion, is lost.
+_BOUND = 4.0
 
 
 class MaskNetwork(nn.Module):
@@ -16,7 +20,8 @@ class MaskNetwork(nn.Module):
 
     Attributes:
         layers: Names of the classifier's layers that are read, fine to coarse.
-        temperature: Scalar factor on the mask logits.
+        temperature: Scalar factor on the logits of masks; it rises during training.
+        contrast: Factor on the logits of the map at use.
     """
 
     temperature: Tensor
@@ -28,7 +33,9 @@ class MaskNetwork(nn.Module):
         n_outputs: int,
         *,
         widths: Sequence[int],
+        smoothing: SmoothingName,
         smoothing_sigma: float,
+        contrast: float,
     ) -> None:
         """Build the network.
 
@@ -37,18 +44,19 @@ class MaskNetwork(nn.Module):
             feature_channels: Channels of their outputs.
             n_outputs: Number of masks K.
             widths: Channels of the decoder's stages.
-            smoothing_sigma: Of the Gaussian, in pixels of the image that it is trained at.
+            smoothing: Name of the smoothing operator.
+            smoothing_sigma: Its standard deviation in pixels of the finest feature maps.
+            contrast: Of the map at use, more than 0.
         """
         super().__init__()
         self.layers = tuple(layers)
         self.decoder = MaskDecoder(feature_channels, n_outputs, widths=widths)
-        self.smooth = GaussianSmoothing(smoothing_sigma)
-        self.register_buffer("temperature", torch.ones(()))
-        # Start with masks of about one half: neither deletion nor preservation has a vanishing gradient there.
-        nn.init.zeros_(self.decoder.head.bias)  # type: ignore[arg-type]
+        self.smooth = Smoothing(smoothing, sigma=smoothing_sigma)
+        self.register_buffer("temperature", torch.ones(()), persistent=False)
+        self.contrast = contrast
 
-    def masks(self, features: Sequence[Tensor], targets: Tensor, *, size: Sequence[int]) -> Tensor:
-        """Soft masks of the targets.
+    def logits(self, features: Sequence[Tensor], targets: Tensor, *, size: Sequence[int]) -> Tensor:
+        """Evidence for the targets: what all maps and masks are made of, and what ranks the pixels.
 
         Args:
             features: Outputs of `layers`.
@@ -56,15 +64,29 @@ class MaskNetwork(nn.Module):
             size: Height and width of the image.
 
         Returns:
-            float32 (B, H, W) in [0, 1]; 1 is evidence.
+            float32 (B, H, W) in (-4, 4).
         """
-        logits = select_target(self.decoder(features), targets)
-        enlarged = interpolate(logits[:, None], size=tuple(size), mode="bilinear", align_corners=False)[:, 0]
-        smoothed: Tensor = self.smooth(torch.sigmoid(self.temperature * enlarged))
-        return smoothed
+        # Smoothing the logits, not the mask, leaves the background of a mask at zero; and smoothing before enlarging
+        # is cheaper by the square of the stride.
+        bounded = _BOUND * torch.tanh(self.decoder(features, targets) / _BOUND)
+        smoothed = self.smooth(bounded)
+        return interpolate(smoothed[:, None], size=tuple(size), mode="bilinear", align_corners=False)[:, 0]
+
+    def masks(self, logits: Tensor) -> Tensor:
+        """Soft masks in [0, 1], 1 is evidence: what blends images in training."""
+        return torch.sigmoid(self.temperature * logits)
+
+    def attributions(self, logits: Tensor) -> Tensor:
+        """The map at use: -ln(1 - mask), in nats, never negative, of a mask of the given contrast.
+
+        Masks of independent evidence combine by multiplying what they let through, 1 - mask; in its negative logarithm
+        they add. It ranks pixels as the logits do, also where the mask itself is 1 to all digits, and whatever the
+        contrast.
+        """
+        return softplus(self.contrast * logits)
 
 
-def decoder_inputs(classifier: Classifier, *, finest_stride: int) -> tuple[list[str], list[int]]:
+def decoder_inputs(classifier: Classifier, *, finest_stride: int) -> tuple[list[str], list[int], float]:
     """Layers of a classifier that a decoder should read.
 
     Args:
@@ -72,15 +94,16 @@ def decoder_inputs(classifier: Classifier, *, finest_stride: int) -> tuple[list[
         finest_stride: Image pixels per mask pixel, at least.
 
     Returns:
-        Names of the layers, fine to coarse, and the channels of their outputs.
+        Names of the layers, fine to coarse; the channels of their outputs; image pixels per pixel of the finest.
     """
     side = classifier.image_size
     probe = torch.zeros(1, classifier.channels, side, side, device=classifier.device)
     with torch.no_grad():
         features = classifier.features(probe)
     chosen = [
-        (name, maps.shape[1])
+        (name, maps)
         for name, maps in zip(classifier.feature_layers, features, strict=True)
         if min(maps.shape[-2:]) * finest_stride <= side + finest_stride - 1
     ]
-    return [name for name, _ in chosen], [channels for _, channels in chosen]
+    stride = side / chosen[0][1].shape[-1] if chosen else 1.0
+    return [name for name, _ in chosen], [maps.shape[1] for _, maps in chosen], stride

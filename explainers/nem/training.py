@@ -1,250 +1,213 @@
 """Train a decoder on a frozen classifier's own answers."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Literal
+import copy
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from math import isfinite
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
-from ...datasets import Dataset, InputError, Task, sample_batches
-from ..classifiers import Classifier
-from ..fills import blur_fill, mean_color_fill, noise_fill
+from ...datasets import InputError
+from ..fitted import FitRequest
 from ..schedule import one_cycle
-from .decoder import select_target
+from .batches import VALIDATION, augmented, load_images, split_indices, step_indices, stream
+from .judging import frozen_parameters, judge
 from .network import MaskNetwork
-from .objective import (
-    ObjectiveTerms,
-    blend,
-    classification_terms,
-    present_targets,
-    regression_terms,
-)
+from .resume import Progress, load_state, save_state
+from .settings import DecoderTraining
+from .teachers import Teacher
 
-_CURVE_POINTS = 60
-
-
-@dataclass(frozen=True, kw_only=True)
-class DecoderTraining:
-    """Settings of a fit.
-
-    Attributes:
-        steps: Optimizer steps.
-        batch_size: Images per step.
-        learning_rate: Peak of the one-cycle schedule of AdamW.
-        weight_decay: Of AdamW.
-        area_weights: Weight of the area term at the start and from half of the steps on; it rises linearly. A light
-            weight first lets the mask find the evidence, a heavy one then drives the background to zero.
-        temperatures: Factor on the mask logits at the start and from half of the steps on; it sharpens the mask.
-        random_target_share: Share of images that are asked for a random target, so that masks of absent targets
-            become empty.
-        fills: ``mean`` or ``mixed`` (mean colour, blur and noise, drawn per step).
-        augment: ``flips`` (and quarter turns, for images without an upright), ``mirror`` (left-right) or ``none``.
-    """
-
-    steps: int = 600
-    batch_size: int = 32
-    learning_rate: float = 4e-3
-    weight_decay: float = 0.01
-    area_weights: tuple[float, float] = (1.0, 6.0)
-    temperatures: tuple[float, float] = (1.0, 2.0)
-    random_target_share: float = 0.25
-    fills: Literal["mean", "mixed"] = "mean"
-    augment: Literal["flips", "mirror", "none"] = "flips"
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "batch_size"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}; wanted at least 1")
-        if not 0 <= self.random_target_share <= 1:
-            raise InputError(f"random_target_share is {self.random_target_share}; wanted a share from 0 to 1")
+_VALIDATIONS = 20
+_VALIDATION_BATCH = 32
 
 
 def train_decoder(
     network: MaskNetwork,
-    classifier: Classifier,
-    dataset: Dataset,
+    teacher: Teacher,
+    request: FitRequest,
     *,
     settings: DecoderTraining,
     seed: int,
-    progress: bool,
-) -> list[dict[str, float]]:
+) -> Progress:
     """Fit the decoder in place; the classifier is left as it is.
+
+    A training that was killed and goes on from its checkpoint ends with the same bytes as one that was not.
 
     Args:
         network: Decoder and smoothing, on the classifier's device.
-        classifier: The only teacher.
-        dataset: Training images of one size; labels and annotated regions are not read.
+        teacher: Judges masks by the frozen classifier's answers.
+        request: Images to train on and to choose the best moment by; without the latter, some of the former are held
+            out. Labels and annotated regions are not read.
         settings: How to train.
         seed: Seed of order, targets, fills and augmentation.
-        progress: Whether to show a progress bar.
 
     Returns:
-        The curve: mean terms and weights of up to 60 stretches of the training.
+        The curve, and which step the network is from.
 
     Raises:
-        InputError: If the loss becomes not a number.
+        InputError: If the loss becomes not a number; the checkpoint keeps the last good state.
     """
-    generator = torch.Generator().manual_seed(seed)
-    spread = _output_spread(classifier, dataset) if classifier.task is Task.REGRESSION else None
-    optimizer = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    checkpoint = request.checkpoint
+    indices, held_out = _split(request, settings=settings, seed=seed)
+    teacher.prepare(request.dataset)
+    optimizer = _optimizer(network, settings)
     schedule = one_cycle(optimizer, learning_rate=settings.learning_rate, steps=settings.steps)
-    curve: list[dict[str, float]] = []
-    stretch: list[ObjectiveTerms] = []
-    stretch_length = max(1, settings.steps // _CURVE_POINTS)
+    state, best = Progress(), copy.deepcopy(network.state_dict())
+    if checkpoint is not None and checkpoint.is_file():
+        found = load_state(
+            checkpoint, identity=request.identity, network=network, optimizer=optimizer, schedule=schedule
+        )
+        state, best = (state, best) if found is None else found
+    interval = max(1, settings.steps // _VALIDATIONS)
+    recent: list[dict[str, float]] = []
     network.train()
-    batches = _image_batches(dataset, settings.batch_size, generator)
     with (
-        frozen_parameters(classifier),
-        tqdm(total=settings.steps, desc="fitting decoder", unit="step", disable=not progress) as bar,
+        frozen_parameters(teacher.classifier),
+        tqdm(
+            total=settings.steps,
+            initial=state.step,
+            desc="fitting decoder",
+            unit="step",
+            disable=not request.progress,
+        ) as bar,
     ):
-        for step in range(settings.steps):
-            rise = min(1.0, 2 * step / settings.steps)
-            area_weight = _between(settings.area_weights, rise)
-            network.temperature.fill_(_between(settings.temperatures, rise))
-            images = _augmented(next(batches), settings.augment, generator)
-            # The layout of convolutions' choice: a quarter off the time on CPUs.
-            images = images.to(classifier.device, memory_format=torch.channels_last)
-            terms = _terms(network, classifier, images, settings=settings, spread=spread, generator=generator)
-            loss = terms.loss(area_weight=area_weight)
-            if not torch.isfinite(loss):
-                raise InputError(
-                    f"the decoder's loss became {float(loss.detach())} at step {step + 1}; "
-                    f"lower learning_rate ({settings.learning_rate})"
-                )
+        while state.step < settings.steps and state.stale < settings.patience:
+            generator = stream(seed, state.step)
+            area_weight = _anneal(network, settings, state.step)
+            chosen = step_indices(indices, batch_size=settings.batch_size, step=state.step, seed=seed)
+            images = augmented(load_images(request.dataset, chosen), settings.augment, generator)
+            terms, has_area = judge(network, teacher, images, settings=settings, generator=generator)
+            loss = terms.loss(area_weight=area_weight, leakage_weight=settings.leakage_weight, has_area=has_area)
+            kept = f"; step {state.curve[-1]['step']} is kept in {checkpoint}" if checkpoint and state.curve else ""
+            _check_finite(float(loss.detach()), step=state.step + 1, settings=settings, kept=kept)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
-            stretch.append(
-                ObjectiveTerms(
-                    area=terms.area.detach(),
-                    deletion=terms.deletion.detach(),
-                    preservation=terms.preservation.detach(),
-                )
-            )
-            if len(stretch) == stretch_length or step + 1 == settings.steps:
-                curve.append(_curve_point(step + 1, stretch, area_weight=area_weight))
-                stretch = []
-                bar.set_postfix(area=curve[-1]["area"], deleted=curve[-1]["deletion"], lost=curve[-1]["preservation"])
+            state.step += 1
+            recent.append(terms.means())
             bar.update()
+            if state.step % interval and state.step < settings.steps:
+                continue
+            loss_now = _validation_loss(network, teacher, held_out, settings=settings, seed=seed)
+            _check_finite(loss_now or 0.0, step=state.step, settings=settings, kept=kept)
+            _note(state, recent, loss_now, area_weight=area_weight, settings=settings)
+            recent = []
+            if state.best_step == state.step:
+                best = copy.deepcopy(network.state_dict())
+            bar.set_postfix(_shown(state))
+            if checkpoint is not None:
+                save_state(
+                    checkpoint,
+                    identity=request.identity,
+                    network=network,
+                    best=best,
+                    optimizer=optimizer,
+                    schedule=schedule,
+                    state=state,
+                )
+    network.load_state_dict(best)
     network.eval()
-    return curve
+    return state
 
 
-@contextmanager
-def frozen_parameters(module: nn.Module) -> Iterator[None]:
-    """Spare the gradients of parameters inside the block, and switch them back on as they were."""
-    switches = [(parameter, parameter.requires_grad) for parameter in module.parameters()]
-    try:
-        for parameter, _ in switches:
-            parameter.requires_grad_(False)
-        yield
-    finally:
-        for parameter, requires_grad in switches:
-            parameter.requires_grad_(requires_grad)
-
-
-def _terms(
-    network: MaskNetwork,
-    classifier: Classifier,
-    images: Tensor,
-    *,
-    settings: DecoderTraining,
-    spread: Tensor | None,
-    generator: torch.Generator,
-) -> ObjectiveTerms:
-    with torch.no_grad():
-        logits, features = classifier.logits_and_features(images, layers=network.layers)
-        scores = classifier.scores_from_logits(logits)
-    targets = _draw_targets(scores, classifier.task, settings.random_target_share, generator)
-    masks = network.masks(features, targets, size=images.shape[-2:])
-    fill = _draw_fill(images, classifier, settings.fills, generator)
-    both = torch.cat([blend(images, fill, 1 - masks), blend(images, fill, masks)])
-    own = select_target_scores(classifier.scores(both), targets.repeat(2))
-    deleted, preserved = own.chunk(2)
-    clean = select_target_scores(scores, targets)
-    if spread is None:
-        present = present_targets(scores, targets, task=classifier.task)
-        return classification_terms(masks, clean=clean, deleted=deleted, preserved=preserved, present=present)
-    with torch.no_grad():
-        without_image = select_target_scores(classifier.scores(fill), targets)
-    return regression_terms(
-        masks, clean=clean, deleted=deleted, preserved=preserved, without_image=without_image, spread=spread[targets]
-    )
-
-
-def select_target_scores(scores: Tensor, targets: Tensor) -> Tensor:
-    """Each row's own score: (B, K) and int64 (B,) to (B,)."""
-    return select_target(scores[:, :, None, None], targets)[:, 0, 0]
-
-
-def _draw_targets(scores: Tensor, task: Task, random_share: float, generator: torch.Generator) -> Tensor:
-    """Outputs to explain: one that the classifier sees, or, for a share of the images, any."""
-    n_images, n_outputs = scores.shape
-    noise = torch.rand(n_images, n_outputs, generator=generator).to(scores.device)
-    anything = noise.argmax(dim=1)
-    if task is Task.MULTICLASS:
-        seen = scores.argmax(dim=1)
-    elif task is Task.MULTILABEL:
-        # Present outputs first, a random one among them; where none is present, any.
-        seen = (noise + 2 * (scores > 0.5)).argmax(dim=1)
-    else:
-        return anything
-    is_random = (torch.rand(n_images, generator=generator) < random_share).to(scores.device)
-    return torch.where(is_random, anything, seen)
-
-
-def _draw_fill(images: Tensor, classifier: Classifier, kind: str, generator: torch.Generator) -> Tensor:
-    draw = float(torch.rand((), generator=generator)) if kind == "mixed" else 0.0
-    if draw < 0.5:
-        return mean_color_fill(images, classifier.mean)
-    if draw < 0.8:
-        return blur_fill(images)
-    return noise_fill(images, classifier.mean, generator)
-
-
-def _image_batches(dataset: Dataset, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Endless shuffled batches; an epoch's last, smaller batch is filled from the next epoch."""
-    pending: list[int] = []
-    while True:
-        while len(pending) < batch_size:
-            pending += torch.randperm(len(dataset), generator=generator).tolist()
-        chosen, pending = pending[:batch_size], pending[batch_size:]
-        yield torch.stack([dataset[index].image for index in chosen])
-
-
-def _augmented(images: Tensor, kind: str, generator: torch.Generator) -> Tensor:
-    if kind != "none" and torch.rand((), generator=generator) < 0.5:
-        images = images.flip(-1)
-    if kind == "flips":
-        images = torch.rot90(images, int(torch.randint(4, (), generator=generator)), dims=(-2, -1))
-    return images
-
-
-def _output_spread(classifier: Classifier, dataset: Dataset, *, n_images: int = 256) -> Tensor:
-    scores = []
-    for samples in sample_batches(dataset, 32, limit=n_images):
-        images = torch.stack([sample.image for sample in samples])
+def _validation_loss(
+    network: MaskNetwork, teacher: Teacher, held_out: list[Tensor], *, settings: DecoderTraining, seed: int
+) -> float | None:
+    """Loss on held-out images with the last weights, whatever they are now, so that validations compare."""
+    if not held_out:
+        return None
+    temperature = network.temperature.clone()
+    network.temperature.fill_(settings.temperatures[1])
+    network.eval()
+    generator = stream(seed, VALIDATION)
+    total = 0.0
+    for images in held_out:
         with torch.no_grad():
-            scores.append(classifier.scores(images.to(classifier.device)))
-    return torch.cat(scores).std(dim=0, correction=0).clamp(min=1e-6)
+            terms, has_area = judge(network, teacher, images, settings=settings, generator=generator)
+        loss = terms.loss(
+            area_weight=settings.area_weights[1], leakage_weight=settings.leakage_weight, has_area=has_area
+        )
+        total += float(loss) * len(images)
+    network.train()
+    network.temperature.copy_(temperature)
+    return total / sum(len(images) for images in held_out)
+
+
+def _check_finite(loss: float, *, step: int, settings: DecoderTraining, kept: str) -> None:
+    if not isfinite(loss):
+        raise InputError(
+            f"the decoder's loss became {loss} at step {step}; lower learning_rate ({settings.learning_rate}){kept}"
+        )
+
+
+def _note(
+    state: Progress,
+    recent: list[dict[str, float]],
+    validation_loss: float | None,
+    *,
+    area_weight: float,
+    settings: DecoderTraining,
+) -> None:
+    """Add a point to the curve, and mark the step as the best where it is."""
+    means = {name: round(sum(terms[name] for terms in recent) / len(recent), 5) for name in recent[0]}
+    shown = None if validation_loss is None else round(validation_loss, 5)
+    weight = round(area_weight, 4)
+    state.curve.append({"step": state.step, "area_weight": weight, **means, "validation_loss": shown})
+    if 2 * state.step < settings.steps:
+        return  # the temperature that the network was trained with is not yet the one that it will be used with
+    if validation_loss is None or validation_loss < state.best_loss:
+        state.best_step, state.stale = state.step, 0
+        state.best_loss = state.best_loss if validation_loss is None else validation_loss
+    else:
+        state.stale += 1
+
+
+def _shown(state: Progress) -> dict[str, float | None]:
+    point = state.curve[-1]
+    return {
+        "loss": point["validation_loss"],
+        "area": point["area"],
+        "kept": round(1 - point["preservation"], 3),
+        "deleted": round(1 - point["deletion"], 3),
+    }
+
+
+def _anneal(network: MaskNetwork, settings: DecoderTraining, step: int) -> float:
+    """Set the temperature of a step; returns its area weight."""
+    rise = min(1.0, 2 * step / settings.steps)
+    network.temperature.fill_(_between(settings.temperatures, rise))
+    return _between(settings.area_weights, rise)
 
 
 def _between(ends: tuple[float, float], share: float) -> float:
     return ends[0] + (ends[1] - ends[0]) * share
 
 
-def _curve_point(step: int, stretch: list[ObjectiveTerms], *, area_weight: float) -> dict[str, Any]:
-    def mean(name: str) -> float:
-        return round(float(torch.stack([getattr(terms, name) for terms in stretch]).mean()), 5)
+def _optimizer(network: MaskNetwork, settings: DecoderTraining) -> torch.optim.Optimizer:
+    if settings.optimizer == "adamw":
+        return torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    try:
+        from prodigyopt import Prodigy  # an extra
+    except ImportError as error:
+        raise InputError('optimizer is prodigy, which is not installed; pip install "xaibench[prodigy]"') from error
+    with redirect_stdout(None):  # it prints that it decouples the weight decay
+        prodigy: torch.optim.Optimizer = Prodigy(
+            network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
+    return prodigy
 
-    return {
-        "step": step,
-        "area_weight": round(area_weight, 4),
-        "area": mean("area"),
-        "deletion": mean("deletion"),
-        "preservation": mean("preservation"),
-    }
+
+def _split(request: FitRequest, *, settings: DecoderTraining, seed: int) -> tuple[Sequence[int], list[Tensor]]:
+    """Indices to train on, and batches of images to validate on."""
+    indices: Sequence[int] = range(len(request.dataset))
+    if request.validation is None:
+        source = request.dataset
+        indices, held_out = split_indices(len(source), n_held_out=settings.validation_images, seed=seed)
+    else:
+        source = request.validation
+        held_out = list(range(min(settings.validation_images, len(source))))
+    batches = [held_out[start : start + _VALIDATION_BATCH] for start in range(0, len(held_out), _VALIDATION_BATCH)]
+    return indices, [load_images(source, batch) for batch in batches]

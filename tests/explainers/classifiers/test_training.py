@@ -14,7 +14,8 @@ from xaibench.explainers import (
     measure_performance,
     train_classifier,
 )
-from xaibench.explainers.classifiers.training import _augmented, _class_weights
+from xaibench.explainers.classifiers.augmentation import augmented
+from xaibench.explainers.classifiers.training import _class_weights
 
 SMALL = Architecture(type="small_resnet", params={"width": 8})
 
@@ -172,6 +173,6 @@ def test_augmentation_moves_pixels_only():
     image = torch.arange(16.0).reshape(1, 1, 4, 4)
     torch.manual_seed(0)
     for kind, wanted in (("none", 1), ("mirror", 2), ("flips", 8)):
-        seen = {tuple(_augmented(image, kind).flatten().tolist()) for _ in range(200)}
+        seen = {tuple(augmented(image, kind).flatten().tolist()) for _ in range(200)}
         assert len(seen) == wanted
         assert all(sorted(pixels) == list(range(16)) for pixels in seen)

@@ -1,30 +1,59 @@
-"""The decoder and the choice of a target's channel."""
+"""The decoder: one channel for each target, of which only the one asked for is computed."""
 
 import pytest
 import torch
-from torch.nn.functional import interpolate
+from torch.nn.functional import conv2d, interpolate
 
-from xaibench.explainers.nem.decoder import MaskDecoder, select_target
+from xaibench.explainers.nem.decoder import MaskDecoder
+
+
+def features_of(n: int, *, seed: int = 0) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.rand(n, c, side, side + 2, generator=generator) for c, side in ((4, 8), (6, 4))]
 
 
 def test_every_row_gets_its_own_channel():
-    masks = torch.rand(5, 3, 4, 6)
-    targets = torch.tensor([2, 0, 1, 1, 2])
-    found = select_target(masks, targets)
-    # Not B × B: `masks[:, targets]` would give (5, 5, 4, 6) and train each image on its neighbours' targets.
-    assert found.shape == (5, 4, 6)
-    for row in range(5):
-        assert torch.equal(found[row], masks[row, int(targets[row])])
-
-
-def test_only_the_chosen_channel_gets_a_gradient():
-    masks = torch.rand(3, 4, 2, 2, requires_grad=True)
-    targets = torch.tensor([3, 0, 2])
-    select_target(masks, targets).sum().backward()
-    wanted = torch.zeros(3, 4, 2, 2)
+    decoder = MaskDecoder([4, 6], 3, widths=(8,)).eval()
+    features, targets = features_of(5), torch.tensor([2, 0, 1, 1, 2])
+    found = decoder(features, targets)
+    # Not B × B: indexing a batch of channels with `[:, targets]` would train each image on its neighbours' targets.
+    assert found.shape == (5, 8, 10)
     for row, target in enumerate(targets):
-        wanted[row, target] = 1
-    assert torch.equal(masks.grad, wanted)
+        alone = decoder([maps[row : row + 1] for maps in features], target[None])
+        torch.testing.assert_close(found[row], alone[0], atol=1e-6, rtol=1e-5)
+
+
+def test_it_is_a_one_by_one_convolution_of_which_one_channel_is_computed():
+    decoder = MaskDecoder([4, 6], 7, widths=(8,)).eval()
+    torch.nn.init.normal_(decoder.head.bias)
+    features, targets = features_of(3), torch.tensor([6, 0, 3])
+    merged = decoder.stages[0](features[1], features[0])
+    every = conv2d(merged, decoder.head.weight[:, :, None, None], decoder.head.bias)
+    wanted = torch.stack([every[row, target] for row, target in enumerate(targets.tolist())])
+    torch.testing.assert_close(decoder(features, targets), wanted, atol=1e-5, rtol=1e-4)
+
+
+def test_only_the_chosen_target_gets_a_gradient():
+    decoder = MaskDecoder([4, 6], 5, widths=(8,))
+    decoder(features_of(2), torch.tensor([3, 1])).square().sum().backward()
+    moved = decoder.head.weight.grad.abs().sum(dim=1) > 0
+    assert moved.tolist() == [False, True, False, True, False]
+
+
+def test_memory_does_not_grow_with_the_number_of_outputs():
+    def saved_bytes(n_outputs: int) -> int:
+        decoder, total = MaskDecoder([4, 6], n_outputs, widths=(8,)), 0
+
+        def count(tensor: torch.Tensor) -> torch.Tensor:
+            nonlocal total
+            total += tensor.numel() * tensor.element_size()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+            decoder(features_of(4), torch.zeros(4, dtype=torch.int64)).sum()
+        return total
+
+    assert saved_bytes(1000) < 1.2 * saved_bytes(7)
 
 
 @pytest.mark.parametrize(
@@ -35,15 +64,15 @@ def test_it_gives_maps_of_the_finest_features_at_any_size(sizes):
     channels = [4, 6, 8][: len(sizes)]
     decoder = MaskDecoder(channels, 5, widths=(8, 6))
     features = [torch.rand(2, c, *size) for c, size in zip(channels, sizes, strict=True)]
-    logits = decoder(features)
-    assert logits.shape == (2, 5, *sizes[0])
+    logits = decoder(features, torch.tensor([4, 0]))
+    assert logits.shape == (2, *sizes[0])
     assert logits.isfinite().all()
 
 
 def test_the_number_of_maps_must_be_the_one_it_was_built_for():
     decoder = MaskDecoder([4, 6, 8], 5, widths=(8,))
     with pytest.raises(ValueError, match="zip"):
-        decoder([torch.rand(1, c, 16 // c, 16 // c) for c in (2, 4, 6, 8)])
+        decoder([torch.rand(1, c, 16 // c, 16 // c) for c in (2, 4, 6, 8)], torch.zeros(1, dtype=torch.int64))
 
 
 def test_a_stage_may_shrink_channels_before_it_enlarges():
@@ -59,4 +88,4 @@ def test_widths_serve_from_coarse_to_fine():
     decoder = MaskDecoder([4, 6, 8, 10], 2, widths=(12, 7))
     assert [stage.from_skip.out_channels for stage in decoder.stages] == [12, 7, 7]
     assert [stage.from_skip.in_channels for stage in decoder.stages] == [8, 6, 4]
-    assert decoder.head.in_channels == 7
+    assert decoder.head.in_features == 7

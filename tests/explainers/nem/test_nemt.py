@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,8 +11,8 @@ from torch import nn
 
 from xaibench.datasets import InputError, Task
 from xaibench.explainers import Architecture, Classifier, ClassifierTraining, NemtExplainer, train_classifier
-from xaibench.explainers.nem import training
-from xaibench.explainers.nem.training import DecoderTraining
+from xaibench.explainers.nem.network import MaskNetwork
+from xaibench.explainers.nem.settings import DecoderTraining
 
 QUICK = {"steps": 6, "batch_size": 6, "widths": (8, 6)}
 
@@ -47,7 +48,7 @@ def test_fit_leaves_the_classifier_bit_identical(make_classifier, blobs, untouch
     before = classifier.fingerprint
     handle = classifier.cam_layer.register_forward_hook(lambda *_: None)
     with untouched(classifier):
-        NemtExplainer(classifier, **QUICK, fills="mixed").fit(blobs)
+        NemtExplainer(classifier, **QUICK).fit(blobs)
     handle.remove()
     assert classifier.fingerprint == before
 
@@ -76,7 +77,7 @@ def test_every_weight_of_the_decoder_learns(shared_classifier, blobs, fitted):
 def test_the_same_seed_gives_the_same_bytes(make_classifier, blobs):
     def weights(seed: int, noise: int) -> torch.Tensor:
         torch.manual_seed(noise)
-        explainer = NemtExplainer(make_classifier(), **QUICK, fills="mixed", seed=seed)
+        explainer = NemtExplainer(make_classifier(), **QUICK, seed=seed)
         explainer.fit(blobs)
         return torch.cat([tensor.flatten().float() for tensor in network_of(explainer).state_dict().values()])
 
@@ -92,10 +93,9 @@ def test_a_second_fit_of_one_explainer_gives_the_same_bytes(shared_classifier, b
     assert torch.equal(batch.explained_by(explainer), first)
 
 
-def test_masks_are_shares_and_do_not_depend_on_the_batch(fitted, batch):
+def test_maps_are_never_negative_and_do_not_depend_on_the_batch(fitted, batch):
     maps = batch.explained_by(fitted)
     assert float(maps.min()) >= 0
-    assert float(maps.max()) <= 1
     one_by_one = torch.cat([batch[i : i + 1].explained_by(fitted) for i in range(8)])
     torch.testing.assert_close(maps, one_by_one, atol=1e-5, rtol=1e-4)
 
@@ -103,17 +103,27 @@ def test_masks_are_shares_and_do_not_depend_on_the_batch(fitted, batch):
 def test_the_target_selects_its_channel(shared_classifier, blobs, make_batch):
     explainer = NemtExplainer(shared_classifier, **QUICK)
     explainer.fit(blobs)
-    # Channel k of a head without weights is the constant sigmoid(temperature · bias).
+    # Row k of a head without weights gives a constant: softplus(contrast · 4 tanh(bias / 4)).
     head = network_of(explainer).decoder.head
     with torch.no_grad():
         head.weight.zero_()
         head.bias.copy_(torch.tensor([-2.0, 0.0, 2.0]))
     batch = make_batch(n=6)
     maps = explainer.explain(batch.images, torch.tensor([2, 0, 1, 1, 2, 0]))
-    temperature = float(network_of(explainer).temperature)
-    for mask, bias in zip(maps, [2.0, -2.0, 0.0, 0.0, 2.0, -2.0], strict=True):
-        wanted = 1 / (1 + math.exp(-temperature * bias))
-        torch.testing.assert_close(mask, torch.full((32, 32), wanted))
+    for found, bias in zip(maps, [2.0, -2.0, 0.0, 0.0, 2.0, -2.0], strict=True):
+        wanted = math.log1p(math.exp(explainer.contrast * 4 * math.tanh(bias / 4)))
+        torch.testing.assert_close(found, torch.full((32, 32), wanted), atol=1e-6, rtol=1e-4)
+
+
+def test_contrast_moves_no_rank_even_where_masks_are_full(shared_classifier, fitted, batch):
+    network = network_of(fitted)
+    logits = torch.linspace(-3.99, 3.99, 4096).reshape(1, 64, 64)
+    for contrast in (1.0, 6.0, 10.0):
+        maps = MaskNetwork.attributions(SimpleNamespace(contrast=contrast), logits).flatten()
+        assert (maps.diff() > 0).all()
+    # A mask of that temperature is 1 to all digits on a part of the pixels.
+    assert float(torch.sigmoid(10 * logits).flatten().diff().min()) == 0
+    assert network.contrast == fitted.contrast == 6.0
 
 
 def test_it_finds_what_a_trained_classifier_looks_at(make_blobs):
@@ -185,7 +195,7 @@ def test_round_trip_gives_the_same_bytes(fitted, batch, tmp_path, untouched):
         loaded = NemtExplainer.load(path, fitted.classifier)
     assert torch.equal(batch.explained_by(loaded), batch.explained_by(fitted))
     assert loaded.training == fitted.training
-    assert loaded.shape == fitted.shape
+    assert loaded._settings() == fitted._settings()
     assert loaded.seed == fitted.seed
     loaded.save(tmp_path / "again.safetensors")
     assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
@@ -198,10 +208,13 @@ def test_settings_survive_the_round_trip(shared_classifier, blobs, tmp_path):
         "area_weights": (0.5, 2.0),
         "temperatures": (1.5, 3.0),
         "random_target_share": 0.5,
-        "fills": "mixed",
+        "removals": ("mean", "other"),
+        "ranking_share": 0.25,
+        "contrast": 3.0,
         "augment": "none",
         "finest_stride": 4,
-        "smoothing": 0.05,
+        "smoothing": "box",
+        "smoothing_sigma": 0.05,
         "seed": 7,
     }
     explainer = NemtExplainer(shared_classifier, **QUICK, **settings)
@@ -209,8 +222,7 @@ def test_settings_survive_the_round_trip(shared_classifier, blobs, tmp_path):
     explainer.save(tmp_path / "decoder")
     loaded = NemtExplainer.load(tmp_path / "decoder", shared_classifier)
     for name, value in settings.items():
-        holder = {**dataclasses.asdict(loaded.training), **loaded.shape, "seed": loaded.seed}
-        assert holder[name] == value
+        assert {**loaded._settings(), "seed": loaded.seed}[name] == value, name
 
 
 def test_every_setting_of_the_training_is_a_parameter_with_the_same_default():
@@ -222,7 +234,7 @@ def test_every_setting_of_the_training_is_a_parameter_with_the_same_default():
 def test_another_classifier_is_refused(fitted, make_classifier, tmp_path):
     path = tmp_path / "decoder.safetensors"
     fitted.save(path)
-    with pytest.raises(InputError, match=r"was fitted on classifier .*, this is .*; fit the decoder on"):
+    with pytest.raises(InputError, match=r"was fitted on classifier .*, this is .*; fit it on"):
         NemtExplainer.load(path, make_classifier(seed=1))
 
 
@@ -238,7 +250,7 @@ def test_the_same_classifier_with_other_layers_is_refused(fitted, tmp_path):
         feature_layers=("stage1", "stage2"),
     )
     assert other.fingerprint == same.fingerprint
-    with pytest.raises(InputError, match=r"does not fit the decoder .*feature_layers"):
+    with pytest.raises(InputError, match=r"do not fit the decoder .*feature_layers"):
         NemtExplainer.load(path, other)
 
 
@@ -258,7 +270,7 @@ def test_before_the_fit_there_is_nothing(shared_classifier, batch, tmp_path):
         lambda: explainer.explain_with_scores(batch.images),
         lambda: explainer.save(tmp_path / "decoder"),
     ):
-        with pytest.raises(InputError, match="NEMt is not fitted; call fit"):
+        with pytest.raises(InputError, match="NemtExplainer is not fitted; call fit"):
             call()
 
 
@@ -272,23 +284,21 @@ def test_the_record_tells_what_was_done(fitted, blobs):
     assert all(0 <= point["area"] <= 1 for point in record["curve"])
 
 
-@pytest.mark.parametrize(("steps", "points"), [(1, 1), (4, 4), (5, 5), (13, 7)])
-def test_any_number_of_steps(shared_classifier, make_blobs, monkeypatch, steps, points):
-    monkeypatch.setattr(training, "_CURVE_POINTS", 6)
+@pytest.mark.parametrize(("steps", "points"), [(1, 1), (4, 4), (21, 21), (45, 23)])
+def test_any_number_of_steps(shared_classifier, make_blobs, steps, points):
     explainer = NemtExplainer(shared_classifier, steps=steps, batch_size=1, widths=(4,))
     explainer.fit(make_blobs(n_images=2))
     assert len(explainer.fit_record["curve"]) == points
     assert explainer.fit_record["curve"][-1]["step"] == steps
 
 
-def test_area_weight_and_temperature_rise_to_their_ends_by_half_time(shared_classifier, blobs):
+def test_the_area_weight_rises_to_its_end_by_half_time(shared_classifier, blobs):
     explainer = NemtExplainer(
         shared_classifier, steps=8, batch_size=2, widths=(4,), area_weights=(1.0, 5.0), temperatures=(1.0, 3.0)
     )
     explainer.fit(blobs)
     weights = [point["area_weight"] for point in explainer.fit_record["curve"]]
     assert weights == [1, 2, 3, 4, 5, 5, 5, 5]
-    assert float(network_of(explainer).temperature) == 3
 
 
 def test_a_loss_that_is_no_number_stops_with_a_remedy(make_classifier, make_blobs):
@@ -314,6 +324,12 @@ def test_a_failed_fit_keeps_the_decoder_of_the_last(make_classifier, blobs, batc
     with untouched(classifier), pytest.raises(OSError, match="disk gone"):
         explainer.fit(Broken())
     assert torch.equal(batch.explained_by(explainer), wanted)
+
+
+@pytest.mark.parametrize("contrast", [0.0, -1.0])
+def test_a_contrast_that_ranks_nothing_is_refused(shared_classifier, contrast):
+    with pytest.raises(InputError, match=f"contrast is {contrast}; wanted more than 0"):
+        NemtExplainer(shared_classifier, contrast=contrast)
 
 
 def test_data_that_do_not_suit_the_classifier_are_refused(shared_classifier, make_blobs):

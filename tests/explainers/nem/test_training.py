@@ -4,15 +4,14 @@ import pytest
 import torch
 
 from xaibench.datasets import InputError, Task
+from xaibench.explainers import NemtExplainer
 from xaibench.explainers.nem import training
-from xaibench.explainers.nem.training import DecoderTraining, frozen_parameters, select_target_scores
+from xaibench.explainers.nem.batches import augmented, split_indices, step_indices, stream
+from xaibench.explainers.nem.judging import frozen_parameters
+from xaibench.explainers.nem.settings import DecoderTraining
+from xaibench.explainers.nem.teachers import output_spread
 
-
-def test_scores_are_gathered_per_row():
-    scores, targets = torch.rand(6, 4), torch.tensor([3, 0, 0, 1, 2, 3])
-    found = select_target_scores(scores, targets)
-    assert found.shape == (6,)
-    assert found.tolist() == [float(scores[row, int(target)]) for row, target in enumerate(targets)]
+QUICK = {"steps": 20, "batch_size": 3, "widths": (6, 4)}
 
 
 def test_frozen_parameters_get_no_gradient_and_their_switches_back(classifier, make_batch, untouched):
@@ -27,71 +26,162 @@ def test_frozen_parameters_get_no_gradient_and_their_switches_back(classifier, m
             raise RuntimeError("inside")
 
 
-def draw(scores: torch.Tensor, task: Task, share: float) -> torch.Tensor:
-    return training._draw_targets(scores, task, share, torch.Generator().manual_seed(77))
+def test_every_image_comes_once_an_epoch_in_another_order():
+    indices = [3, 5, 8, 9, 11, 20, 21, 22, 30, 31]
+    seen = [i for step in range(5) for i in step_indices(indices, batch_size=4, step=step, seed=0)]
+    assert sorted(seen[:10]) == sorted(seen[10:]) == indices
+    assert seen[:10] != seen[10:]
+    assert step_indices(indices, batch_size=4, step=0, seed=1) != seen[:4]
 
 
-def test_multiclass_images_are_asked_for_what_the_classifier_sees():
-    scores = torch.rand(200, 5, generator=torch.Generator().manual_seed(0))
-    predicted = scores.argmax(dim=1)
-    assert torch.equal(draw(scores, Task.MULTICLASS, 0.0), predicted)
-    assert set(draw(scores, Task.MULTICLASS, 1.0).tolist()) == set(range(5))
-    # A quarter is asked for any of five targets: a fifth of these are the prediction by chance.
-    agreement = float((draw(scores, Task.MULTICLASS, 0.25) == predicted).float().mean())
-    assert agreement == pytest.approx(0.75 + 0.25 / 5, abs=0.1)
+def test_batches_may_be_larger_than_the_dataset():
+    chosen = step_indices(range(3), batch_size=8, step=1, seed=0)
+    assert len(chosen) == 8
+    assert set(chosen) == {0, 1, 2}
 
 
-def test_multilabel_images_are_asked_for_any_present_label():
-    scores = torch.tensor([[0.9, 0.1, 0.8]]).expand(400, 3)
-    targets = draw(scores, Task.MULTILABEL, 0.0)
-    assert set(targets.tolist()) == {0, 2}
-    assert float((targets == 0).float().mean()) == pytest.approx(0.5, abs=0.1)
-    nothing = draw(torch.full((200, 3), 0.1), Task.MULTILABEL, 0.0)
-    assert set(nothing.tolist()) == {0, 1, 2}
+def test_streams_of_steps_and_seeds_differ():
+    draws = {float(torch.rand((), generator=stream(seed, step))) for seed in range(20) for step in range(-5, 20)}
+    assert len(draws) == 20 * 25
 
 
-def test_regression_images_are_asked_for_any_output():
-    assert set(draw(torch.rand(200, 3), Task.REGRESSION, 0.0).tolist()) == {0, 1, 2}
+@pytest.mark.parametrize(("n_images", "wanted", "held_out"), [(100, 8, 8), (100, 64, 10), (9, 5, 0), (50, 0, 0)])
+def test_at_most_a_tenth_is_held_out(n_images, wanted, held_out):
+    train, validation = split_indices(n_images, n_held_out=wanted, seed=4)
+    assert len(validation) == held_out
+    assert sorted(train + validation) == list(range(n_images))
 
 
-def test_every_image_comes_once_an_epoch(make_blobs):
-    blobs = make_blobs(n_images=10)
-    batches = training._image_batches(blobs, 4, torch.Generator().manual_seed(0))
-    seen = torch.cat([next(batches) for _ in range(5)])
-    first, second = (sorted(float(image.sum()) for image in seen[place]) for place in (slice(0, 10), slice(10, 20)))
-    assert first == second == sorted(float(blobs[i].image.sum()) for i in range(10))
-
-
-def test_batches_may_be_larger_than_the_dataset(make_blobs):
-    batches = training._image_batches(make_blobs(n_images=3), 8, torch.Generator().manual_seed(0))
-    assert next(batches).shape == (8, 3, 32, 32)
-
-
-def test_mixed_fills_draw_all_three(classifier, make_batch):
-    images = make_batch(n=2).images
+@pytest.mark.parametrize(("kind", "n_variants"), [("none", 1), ("mirror", 2), ("flips", 8)])
+def test_augmentations(kind, n_variants):
+    image = torch.arange(9.0).reshape(1, 1, 3, 3)
     generator = torch.Generator().manual_seed(0)
-    kinds = {"mean": 0, "blur": 0, "noise": 0}
-    for _ in range(200):
-        fill = training._draw_fill(images, classifier, "mixed", generator)
-        assert fill.shape == images.shape
-        kinds["mean" if (fill == 0.5).all() else "blur" if fill.std() > 0.11 else "noise"] += 1
-    assert kinds["mean"] == pytest.approx(100, abs=30)
-    assert kinds["blur"] == pytest.approx(60, abs=30)
-    assert kinds["noise"] == pytest.approx(40, abs=30)
-    assert (training._draw_fill(images, classifier, "mean", generator) == 0.5).all()
+    assert len({tuple(augmented(image, kind, generator).flatten().tolist()) for _ in range(200)}) == n_variants
 
 
 def test_spread_is_the_standard_deviation_of_each_output(make_classifier, make_blobs):
     classifier, blobs = make_classifier(task=Task.REGRESSION), make_blobs(n_images=40)
-    found = training._output_spread(classifier, blobs, n_images=35)
+    found = output_spread(classifier, blobs, n_images=35)
     images = torch.stack([blobs[i].image for i in range(35)])
     with torch.no_grad():
         wanted = classifier.scores(images).std(dim=0, correction=0)
     torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-4)
-    assert training._output_spread(classifier, make_blobs(n_images=1)).tolist() == pytest.approx([1e-6] * 3)
+    assert output_spread(classifier, make_blobs(n_images=1)).tolist() == pytest.approx([1e-6] * 3)
 
 
-@pytest.mark.parametrize("changes", [{"steps": 0}, {"batch_size": 0}, {"random_target_share": 1.5}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"steps": 0},
+        {"batch_size": 0},
+        {"patience": 0},
+        {"random_target_share": 1.5},
+        {"ranking_share": -0.1},
+        {"validation_images": -1},
+    ],
+)
 def test_settings_that_cannot_be_used_are_refused(changes):
     with pytest.raises(InputError, match=f"{next(iter(changes))} is .*; wanted"):
         DecoderTraining(**changes)
+
+
+def test_nothing_to_remove_pixels_with_is_refused():
+    with pytest.raises(InputError, match="removals is empty; wanted at least one of mean"):
+        DecoderTraining(removals=())
+
+
+class Killed(BaseException):
+    """What a kill looks like from inside."""
+
+
+@pytest.mark.parametrize("killed_at", [3, 11, 20])
+@pytest.mark.parametrize("optimizer", ["adamw", "prodigy"])
+def test_a_killed_fit_goes_on_and_ends_with_the_same_bytes(
+    classifier, make_blobs, make_batch, tmp_path, monkeypatch, killed_at, optimizer
+):
+    blobs, batch, checkpoint = make_blobs(n_images=30), make_batch(n=2), tmp_path / "unfinished"
+
+    def fitted() -> NemtExplainer:
+        explainer = NemtExplainer(classifier, **QUICK, optimizer=optimizer)
+        explainer.fit(blobs, checkpoint=checkpoint)
+        return explainer
+
+    wanted = fitted()
+    assert not checkpoint.exists()
+    steps = []
+
+    def judge(*arguments, **named):
+        if torch.is_grad_enabled():
+            steps.append(1)
+            if len(steps) == killed_at:
+                raise Killed
+        return judge_unharmed(*arguments, **named)
+
+    judge_unharmed = training.judge
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "judge", judge)
+        with pytest.raises(Killed):
+            fitted()
+    assert checkpoint.is_file()
+    found = fitted()
+    assert torch.equal(batch.explained_by(found), batch.explained_by(wanted))
+    assert found.fit_record["curve"] == wanted.fit_record["curve"]
+    assert not checkpoint.exists()
+
+
+def test_a_checkpoint_of_another_fit_is_not_used(classifier, make_blobs, make_batch, tmp_path, monkeypatch):
+    blobs, batch, checkpoint = make_blobs(n_images=30), make_batch(n=2), tmp_path / "unfinished"
+    monkeypatch.setattr(type(checkpoint), "unlink", lambda *_, **__: None)
+    NemtExplainer(classifier, **QUICK, seed=1).fit(blobs, checkpoint=checkpoint)
+    other, alone = NemtExplainer(classifier, **QUICK, seed=2), NemtExplainer(classifier, **QUICK, seed=2)
+    other.fit(blobs, checkpoint=checkpoint)
+    alone.fit(blobs)
+    assert torch.equal(batch.explained_by(other), batch.explained_by(alone))
+
+
+def validated(monkeypatch, classifier, blobs, losses, **settings) -> NemtExplainer:
+    """Fit with the given validation losses in place of the true ones."""
+    coming = iter(losses)
+    monkeypatch.setattr(training, "_validation_loss", lambda *_, **__: next(coming))
+    explainer = NemtExplainer(classifier, **QUICK, **settings)
+    explainer.fit(blobs)
+    return explainer
+
+
+def test_the_best_step_since_half_time_is_restored(classifier, make_blobs, make_batch, monkeypatch):
+    blobs, batch = make_blobs(n_images=30), make_batch(n=2)
+    losses = [0.0] * 9 + [5, 4, 3, 2, 2.5, 2.6, 2.7, 2.8, 2.9, 3, 3]
+    explainer = validated(monkeypatch, classifier, blobs, losses, patience=20)
+    assert explainer.fit_record["best_step"] == 13
+    assert len(explainer.fit_record["curve"]) == 20
+    stopped = validated(monkeypatch, classifier, blobs, losses, patience=2)
+    assert stopped.fit_record["curve"][-1]["step"] == 15
+    assert torch.equal(batch.explained_by(stopped), batch.explained_by(explainer))
+
+
+def test_a_validation_that_is_no_number_stops(classifier, make_blobs, monkeypatch):
+    with pytest.raises(InputError, match=r"loss became nan at step 12; lower learning_rate \(0.004\)$"):
+        validated(monkeypatch, classifier, make_blobs(n_images=30), [1.0] * 11 + [float("nan")])
+
+
+def test_the_last_good_state_is_kept_when_the_loss_is_lost(classifier, make_blobs, tmp_path, monkeypatch):
+    blobs, checkpoint = make_blobs(n_images=30), tmp_path / "unfinished"
+    coming = iter([1.0] * 11 + [float("nan")])
+    monkeypatch.setattr(training, "_validation_loss", lambda *_, **__: next(coming))
+    with pytest.raises(InputError, match=r"loss became nan at step 12; .*; step 11 is kept in .*unfinished"):
+        NemtExplainer(classifier, **QUICK).fit(blobs, checkpoint=checkpoint)
+    assert checkpoint.is_file()
+
+
+def test_validation_images_of_ones_own_are_used(classifier, make_blobs):
+    seen = []
+
+    class Watched(make_blobs):
+        def __getitem__(self, index):
+            seen.append(index)
+            return super().__getitem__(index)
+
+    explainer = NemtExplainer(classifier, **QUICK, validation_images=4)
+    explainer.fit(make_blobs(n_images=5), validation=Watched(n_images=7, seed=9))
+    assert seen == [0, 1, 2, 3]
+    assert explainer.fit_record["curve"][-1]["validation_loss"] is not None

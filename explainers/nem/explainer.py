@@ -1,0 +1,169 @@
+"""What the members of the NEM family have in common."""
+
+import inspect
+from abc import abstractmethod
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...datasets import InputError
+from ..classifiers import Classifier
+from ..fitted import FitRequest, FittedExplainer
+from .network import MaskNetwork, decoder_inputs
+from .settings import DecoderTraining
+from .smoothing import SmoothingName
+from .teachers import Teacher
+from .training import train_decoder
+
+# Images with sides above this get masks at a quarter of their resolution, smaller ones at half.
+_SMALL_SIDE = 96
+
+
+class NemExplainer(FittedExplainer):
+    """A decoder on the frozen classifier's features: one pass gives prediction and explanation."""
+
+    family = "amortized"
+    passes = "1 forward, prediction included"
+    format_version = 2
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        *,
+        training: DecoderTraining,
+        widths: tuple[int, ...],
+        finest_stride: int | None,
+        smoothing: SmoothingName,
+        smoothing_sigma: float,
+        contrast: float,
+        seed: int,
+    ) -> None:
+        """Bind an unfitted explainer to a classifier.
+
+        Args:
+            classifier: What is explained.
+            training: How the decoder is trained.
+            widths: Channels of the decoder's stages, coarse to fine.
+            finest_stride: Image pixels per mask pixel before enlargement, at least; None for 2 on images of up to 96
+                pixels a side and 4 on larger ones.
+            smoothing: Name of the smoothing operator.
+            smoothing_sigma: Its standard deviation as a share of the image side.
+            contrast: Factor on the logits of the map at use, more than 0. It moves no rank: the higher, the more of the
+                relevance lies on the highest pixels.
+            seed: Seed of initial weights and training.
+        """
+        super().__init__(classifier, seed=seed)
+        self.training = training
+        self.widths = widths
+        self.finest_stride = finest_stride
+        self.smoothing: SmoothingName = smoothing
+        self.smoothing_sigma = smoothing_sigma
+        self.contrast = contrast
+        if not contrast > 0:
+            raise InputError(f"contrast is {contrast}; wanted more than 0")
+        self._network: MaskNetwork | None = None
+
+    @classmethod
+    def unsupported(cls, classifier: Classifier) -> str | None:
+        """The decoder reads at least two feature maps."""
+        try:
+            n_layers = len(classifier.feature_layers)
+        except InputError as error:
+            return str(error)
+        return None if n_layers >= 2 else f"the decoder needs 2 or more feature maps; the classifier has {n_layers}"
+
+    def explain_with_scores(self, images: Tensor, targets: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Prediction and explanation from one pass through the classifier.
+
+        Args:
+            images: float32 (B, C, H, W) in [0, 1].
+            targets: int64 (B,), or None for the output with the highest score.
+
+        Returns:
+            Attributions float32 (B, H, W), and scores (B, K), bit-identical to `Classifier.scores`.
+
+        Raises:
+            InputError: If it is not fitted, or images or targets have another shape, dtype or range.
+        """
+        self._check(images, torch.zeros(len(images), dtype=torch.int64) if targets is None else targets, None)
+        return self._attributions_and_scores(images, targets)
+
+    def _attribute(self, images: Tensor, targets: Tensor) -> Tensor:
+        return self._attributions_and_scores(images, targets)[0]
+
+    def _attributions_and_scores(self, images: Tensor, targets: Tensor | None) -> tuple[Tensor, Tensor]:
+        if self._network is None:
+            raise self._not_fitted()
+        with torch.no_grad():
+            outputs, features = self.classifier.logits_and_features(images, layers=self._network.layers)
+            chosen = self._mask_index(outputs.argmax(dim=1) if targets is None else targets)
+            logits = self._network.logits(features, chosen, size=images.shape[-2:])
+            return self._network.attributions(logits), self.classifier.scores_from_logits(outputs)
+
+    def _fit(self, request: FitRequest) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        network = self._build().to(self.classifier.device)
+        state = train_decoder(network, self._teacher(), request, settings=self.training, seed=self.seed)
+        facts = {
+            "curve": state.curve,
+            "best_step": state.best_step,
+            "parameters": sum(parameter.numel() for parameter in network.parameters()),
+            # One pass without gradients, then two masked images per image, there and back; the way back to the image
+            # alone, without gradients of weights, costs about a pass.
+            "fit_forward_passes": state.step * self.training.batch_size * 5,
+        }
+        return dict(network.state_dict()), facts
+
+    def _restore(self, tensors: dict[str, Tensor]) -> None:
+        network = self._build()
+        try:
+            network.load_state_dict(tensors)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise InputError(
+                f"the weights do not fit the decoder for this classifier ({reason}); are its feature_layers the same?"
+            ) from error
+        self._network = network.to(self.classifier.device).eval()
+
+    def _settings(self) -> dict[str, Any]:
+        facts = {
+            **asdict(self.training),
+            "widths": self.widths,
+            "finest_stride": self.finest_stride,
+            "smoothing": self.smoothing,
+            "smoothing_sigma": self.smoothing_sigma,
+            "contrast": self.contrast,
+        }
+        # What a member of the family does not take as a parameter is fixed by its class.
+        return {name: facts[name] for name in inspect.signature(type(self)).parameters if name in facts}
+
+    def _build(self) -> MaskNetwork:
+        stride = self.finest_stride or (2 if self.classifier.image_size <= _SMALL_SIDE else 4)
+        layers, channels, pixels = decoder_inputs(self.classifier, finest_stride=stride)
+        if len(layers) < 2:
+            raise InputError(
+                f"{len(layers)} feature map(s) are as coarse as finest_stride = {stride}; "
+                "the decoder needs 2 or more: lower it"
+            )
+        return MaskNetwork(
+            layers,
+            channels,
+            self._n_masks(),
+            widths=self.widths,
+            smoothing=self.smoothing,
+            smoothing_sigma=self.smoothing_sigma * self.classifier.image_size / pixels,
+            contrast=self.contrast,
+        )
+
+    @abstractmethod
+    def _teacher(self) -> Teacher:
+        """Who judges the masks."""
+
+    def _n_masks(self) -> int:
+        """Masks that the decoder can give."""
+        return 1
+
+    def _mask_index(self, targets: Tensor) -> Tensor:
+        """Which mask answers for a target, int64 (B,)."""
+        return torch.zeros_like(targets)

@@ -1,0 +1,55 @@
+"""What removed pixels become while a decoder is trained: a mixture, so that no fill's artifacts are learned."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ..fills import FillName, filled
+
+RemovalName = FillName | Literal["other"]
+"""A named fill, or ``other``: another image of the batch in which the target is weaker.
+
+A fill of no content leaves the classifier with its prior. Where that is the target itself (the class that a classifier
+answers for want of evidence) nothing that is removed lowers the score, and nothing is learned. The pixels of another
+image speak for something else.
+"""
+
+
+def draw_removals(
+    images: Tensor,
+    *,
+    names: Sequence[RemovalName],
+    mean_color: Tensor,
+    weaker: Tensor,
+    generator: torch.Generator,
+) -> Tensor:
+    """One fill per image, each name as likely as any other.
+
+    Args:
+        images: (B, C, H, W) in [0, 1].
+        names: What removed pixels may become; a name that comes twice is twice as likely.
+        mean_color: Colour that the classifier sees as zeros, (1, C, 1, 1) or (1, 1, 1, 1).
+        weaker: bool (B, B): whether the target of the row's image is weaker in the column's image. A row without one
+            gets the mean colour where ``other`` was drawn.
+        generator: Source of randomness, on the CPU.
+
+    Returns:
+        (B, C, H, W) in [0, 1].
+    """
+    chosen = torch.randint(len(names), (len(images),), generator=generator)
+    partners = (torch.rand(len(images), len(images), generator=generator).to(images.device) * weaker).argmax(dim=1)
+    seeds = torch.randint(2**31, (len(images),), generator=generator)
+    fill = torch.empty_like(images)
+    for index, name in enumerate(names):
+        rows = torch.nonzero(chosen == index)[:, 0]
+        if not len(rows):
+            continue
+        here = rows.to(images.device)
+        plain: FillName = "mean" if name == "other" else name
+        fill[here] = filled(images[here], fill=plain, mean_color=mean_color, seeds=seeds[rows].tolist())
+        if name == "other":
+            paired = here[weaker[here].any(dim=1)]
+            fill[paired] = images[partners[paired]]
+    return fill

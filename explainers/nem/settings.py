@@ -1,0 +1,62 @@
+"""Settings of a fit."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ...datasets import InputError
+from .removal import RemovalName
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecoderTraining:
+    """How a decoder is trained.
+
+    Attributes:
+        steps: Optimizer steps.
+        batch_size: Images per step.
+        optimizer: ``adamw`` with a one-cycle schedule, or ``prodigy``, which finds its learning rate itself.
+        learning_rate: Peak of AdamW's schedule; a factor on what Prodigy finds (1 as a rule).
+        weight_decay: Of either.
+        area_weights: Weight of the area term at the start and from half of the steps on; it rises linearly. A light
+            weight first lets the mask find the evidence, a heavy one then drives the background to zero.
+        temperatures: Factor on the mask logits at the start and from half of the steps on; it sharpens the mask.
+        ranking_share: Share of the images that are taught a ranking: their mask keeps a random share of the pixels,
+            and its area does not count.
+        leakage_weight: Weight of what masks do to other present outputs.
+        random_target_share: Share of the images that are asked for a random target, so that masks of absent targets
+            become empty.
+        removals: What removed pixels may become, one drawn per image.
+        augment: ``flips`` (and quarter turns, for images without an upright), ``mirror`` (left-right) or ``none``.
+        patience: Validations without progress, of twenty in all, after which training stops; they count from half of
+            the steps on, when the weights of the loss have their last values.
+        validation_images: Images held out for them, or fewer: at most a tenth of the data.
+        mixed_precision: Whether a GPU computes in bfloat16 where that is safe; a CPU never does.
+    """
+
+    steps: int = 400
+    batch_size: int = 32
+    optimizer: Literal["adamw", "prodigy"] = "adamw"
+    learning_rate: float = 4e-3
+    weight_decay: float = 0.01
+    area_weights: tuple[float, float] = (1.0, 6.0)
+    temperatures: tuple[float, float] = (1.0, 2.0)
+    ranking_share: float = 0.5
+    leakage_weight: float = 0.5
+    random_target_share: float = 0.15
+    removals: tuple[RemovalName, ...] = ("mean", "blur", "noise", "noise", "other")
+    augment: Literal["flips", "mirror", "none"] = "flips"
+    patience: int = 5
+    validation_images: int = 64
+    mixed_precision: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "patience"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; wanted at least 1")
+        if self.validation_images < 0:
+            raise InputError(f"validation_images is {self.validation_images}; wanted 0 or more")
+        for name in ("random_target_share", "ranking_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} is {getattr(self, name)}; wanted a share from 0 to 1")
+        if not self.removals:
+            raise InputError("removals is empty; wanted at least one of mean, image_mean, blur, noise, other")

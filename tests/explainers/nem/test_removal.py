@@ -1,0 +1,50 @@
+"""What removed pixels become in training."""
+
+import pytest
+import torch
+
+from xaibench.explainers.fills import image_mean_fill
+from xaibench.explainers.nem.removal import draw_removals
+
+MEAN = torch.full((1, 3, 1, 1), 0.5)
+
+
+def images_of(n: int) -> torch.Tensor:
+    return torch.rand(n, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+
+
+def draw(images, names, *, weaker=None, seed=0):
+    weaker = torch.zeros(len(images), len(images), dtype=torch.bool) if weaker is None else weaker
+    generator = torch.Generator().manual_seed(seed)
+    return draw_removals(images, names=names, mean_color=MEAN, weaker=weaker, generator=generator)
+
+
+def test_names_are_drawn_per_image_and_evenly():
+    images = images_of(400)
+    fill = draw(images, ("mean", "image_mean", "noise", "noise"))
+    assert fill.shape == images.shape
+    is_mean = (fill == 0.5).flatten(1).all(dim=1)
+    is_own_mean = (fill == image_mean_fill(images)).flatten(1).all(dim=1)
+    assert int(is_mean.sum()) == pytest.approx(100, abs=30)
+    assert int(is_own_mean.sum()) == pytest.approx(100, abs=30)
+    noisy = fill[~is_mean & ~is_own_mean]
+    assert float(noisy.std()) == pytest.approx(0.1, abs=0.01)
+
+
+def test_other_is_an_image_in_which_the_target_is_weaker():
+    images = images_of(4)
+    weaker = torch.tensor([[0, 1, 1, 0], [0, 0, 0, 0], [0, 0, 0, 1], [1, 0, 0, 0]], dtype=torch.bool)
+    partners = set()
+    for seed in range(30):
+        fill = draw(images, ("other",), weaker=weaker, seed=seed)
+        partners.add(next(i for i in range(4) if torch.equal(fill[0], images[i])))
+        assert torch.equal(fill[1], torch.full((3, 16, 16), 0.5))  # there is none: mean colour
+        assert torch.equal(fill[2], images[3])
+        assert torch.equal(fill[3], images[0])
+    assert partners == {1, 2}
+
+
+def test_the_generator_decides():
+    images, names = images_of(6), ("mean", "blur", "noise")
+    assert torch.equal(draw(images, names, seed=3), draw(images, names, seed=3))
+    assert not torch.equal(draw(images, names, seed=3), draw(images, names, seed=4))
