@@ -1,33 +1,38 @@
 """Leaderboards: a pure function of a run."""
 
 import json
-from collections.abc import Callable
 from typing import Any, Literal
 
 import pandas as pd
 
 from .store import RunStore
-from .summary import summarize_run
+from .summary import Stratification, summarize_run
 
 LeaderboardFormat = Literal["md", "csv", "json"]
 
 
-def render_leaderboard(store: RunStore, *, output_format: LeaderboardFormat) -> str:
+def render_leaderboard(store: RunStore, *, output_format: LeaderboardFormat, by: Stratification | None = None) -> str:
     """The leaderboard of a run.
 
     Args:
         store: The run.
         output_format: ``md`` for people; ``csv`` and ``json`` with one line or object per dataset, classifier,
             explainer and metric.
+        by: What cases are divided by: ``correct`` gives tables of the cases that the classifier gets right and of those
+            that it gets wrong; None takes all cases together.
 
     Returns:
         Text that ends with a line feed.
 
     Raises:
-        InputError: If the folder holds no run.
+        InputError: If the folder holds no run, or no case that could be divided.
     """
-    renderers: dict[str, Callable[[RunStore], str]] = {"md": _markdown, "csv": _csv, "json": _json}
-    return renderers[output_format](store)
+    summary = summarize_run(store, by=by)
+    if output_format == "csv":
+        return summary.to_csv(index=False)
+    if output_format == "json":
+        return json.dumps(to_records(summary), indent=1) + "\n"
+    return _markdown(store, to_records(summary))
 
 
 def to_records(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -36,25 +41,18 @@ def to_records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return records
 
 
-def _csv(store: RunStore) -> str:
-    return summarize_run(store).to_csv(index=False)
-
-
-def _json(store: RunStore) -> str:
-    return json.dumps(to_records(summarize_run(store)), indent=1) + "\n"
-
-
-def _markdown(store: RunStore) -> str:
-    manifest, records = store.read_manifest(), to_records(summarize_run(store))
+def _markdown(store: RunStore, records: list[dict[str, Any]]) -> str:
+    manifest = store.read_manifest()
     suite, environment = manifest["suite"], manifest["environment"]
     parts = [f"# Leaderboard: {suite['name']}"]
     if suite["description"]:
         parts.append(suite["description"])
     for entry in manifest["classifiers"]:
         pair = (entry["dataset"], entry["classifier"])
-        own = [record for record in records if (record["dataset"], record["classifier"]) == pair]
-        if own:
-            parts.append(_section(manifest, entry, own))
+        of_pair = [record for record in records if (record["dataset"], record["classifier"]) == pair]
+        for stratum in dict.fromkeys(record.get("stratum") for record in of_pair):
+            own = [record for record in of_pair if record.get("stratum") == stratum]
+            parts.append(_section(manifest, entry, own, stratum=stratum))
     problems = _problems(store, records)
     if problems:
         parts.append("## Not scored\n\n" + "\n".join(f"- {line}" for line in problems))
@@ -67,25 +65,25 @@ def _markdown(store: RunStore) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _section(manifest: dict[str, Any], entry: dict[str, Any], records: list[dict[str, Any]]) -> str:
+def _section(
+    manifest: dict[str, Any], entry: dict[str, Any], records: list[dict[str, Any]], *, stratum: str | None
+) -> str:
     dataset, metrics = manifest["datasets"][entry["dataset"]], manifest["metrics"]
     names = [metric["name"] for metric in metrics]
-    header = ["explainer"]
-    header += [f"{metric['name'].replace('_', ' ')} {'↑' if metric['higher_is_better'] else '↓'}" for metric in metrics]
-    header += ["scored", "ms an image", "× forward", "fit s"]
-    facts = (
-        f"{dataset['name']} {dataset['version']}, {dataset['task']}, {records[0]['n_cases']} cases; "
-        f"classifier: {entry['summary']}."
-    )
+    columns = [_column(metric) for metric in metrics]
+    header = ["explainer", *columns, "scored", "ms an image", "× forward", "fit s"]
+    cases = f"{records[0]['n_cases']} cases" + ("" if stratum is None else f" with a {stratum} prediction")
+    facts = f"{dataset['name']} {dataset['version']}, {dataset['task']}, {cases}; classifier: {entry['summary']}."
     notes = [f"{note}." for note in dataset["notes"]]
     by_explainer: dict[str, dict[str, dict[str, Any]]] = {}
     for record in records:
         by_explainer.setdefault(record["explainer"], {})[record["metric"]] = record
     # Sorted by the first metric; incomplete rows have no rank and come last.
     rows = sorted(by_explainer.values(), key=lambda row: row[names[0]]["rank"] or len(by_explainer) + 1)
+    notes += _applicability(rows, names)
     chances = [_number(_mean([row[name]["chance"] for row in rows])) for name in names]
     lines = [
-        f"## {entry['dataset']} · {entry['classifier']}",
+        f"## {entry['dataset']} · {entry['classifier']}{'' if stratum is None else f' · {stratum}'}",
         "",
         " ".join([facts, *notes]),
         "",
@@ -93,16 +91,54 @@ def _section(manifest: dict[str, Any], entry: dict[str, Any], records: list[dict
         _table_line(["---"] + ["---:"] * (len(header) - 1)),
         *(_table_line(_explainer_cells(row, names)) for row in rows),
         _table_line(["chance", *chances, *[""] * (len(header) - len(names) - 1)]),
+        *_relative_table(rows, columns=dict(zip(names, columns, strict=True))),
     ]
     return "\n".join(lines)
 
 
+def _column(metric: dict[str, Any]) -> str:
+    return f"{metric['name'].replace('_', ' ')} {'↑' if metric['higher_is_better'] else '↓'}"
+
+
+def _applicability(rows: list[dict[str, dict[str, Any]]], names: list[str]) -> list[str]:
+    """Notes on metrics that do not apply to every case, whoever explains."""
+    notes = []
+    for name in names:
+        fewest, n_cases = min(row[name]["n_not_applicable"] for row in rows), rows[0][name]["n_cases"]
+        if fewest:
+            notes.append(f"{name.replace('_', ' ')} applies to {n_cases - fewest} cases.")
+    return notes
+
+
+def _relative_table(rows: list[dict[str, dict[str, Any]]], *, columns: dict[str, str]) -> list[str]:
+    """Explainers between the best control and the oracle, for metrics by which the oracle is better than controls."""
+    rivals = [row for row in rows if not next(iter(row.values()))["is_control"]]
+    shown = [name for name in columns if any(row[name]["relative"] is not None for row in rivals)]
+    if not shown:
+        return []
+    return [
+        "",
+        "Share of the way from the best control (0 %) to the oracle (100 %):",
+        "",
+        _table_line(["explainer", *(columns[name] for name in shown)]),
+        _table_line(["---"] + ["---:"] * len(shown)),
+        *(_table_line([_name_cell(row), *(_percent(row[name]["relative"]) for name in shown)]) for row in rivals),
+    ]
+
+
+def _name_cell(row: dict[str, dict[str, Any]]) -> str:
+    first = next(iter(row.values()))
+    mark = "†" if first["ignores_target"] else ""
+    return f"*{first['explainer']}*{mark}" if first["is_control"] else f"**{first['explainer']}**{mark}"
+
+
 def _explainer_cells(row: dict[str, dict[str, Any]], metrics: list[str]) -> list[str]:
     first = row[metrics[0]]
-    n_scored = min(record["n_scored"] for record in row.values())
-    cells = [f"*{first['explainer']}*" if first["is_control"] else f"**{first['explainer']}**"]
+    # A case to which a metric does not apply lacks nothing.
+    lacking = max(record["n_cases"] - record["n_not_applicable"] - record["n_scored"] for record in row.values())
+    cells = [_name_cell(row)]
     cells += [_score_cell(row[metric]) for metric in metrics]
-    cells.append(str(n_scored) if n_scored == first["n_cases"] else f"{n_scored} of {first['n_cases']}")
+    cells.append(f"{first['n_cases'] - lacking} of {first['n_cases']}" if lacking else str(first["n_cases"]))
     if first["forward_ratio"] is None:
         return [*cells, "–", "–", "–"]
     fit = f"{first['fit_seconds']:.0f}" if first["fit_seconds"] else ""
@@ -140,9 +176,10 @@ def _legend(manifest: dict[str, Any]) -> str:
     return (
         "Mean over cases [95 % bootstrap interval over images] #rank among all rows, controls included; no rank where "
         "cases are missing. *Italic*: controls, which know nothing of the classifier; the oracle is the annotated "
-        "region itself, a ceiling and not a rival. Chance: a map that knows nothing (complexity: a uniform one). ms an "
-        "image and × forward: median of synchronized, warmed-up calls, and their ratio to the classifier's plain "
-        f"forward pass on the same batch. Sources: {sources}."
+        "region itself, a ceiling and not a rival. † gives the same map for every target. Chance: a map that knows "
+        "nothing, by what each metric declares (complexity: a uniform map; insertion: a random ranking). ms an image "
+        "and × forward: median of synchronized, warmed-up calls, and their ratio to the classifier's plain forward "
+        f"pass on the same batch. Sources: {sources}."
     )
 
 
@@ -154,6 +191,10 @@ def _number(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value:.2f}" if abs(value) >= 1.995 else f"{value:.3f}"
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.0f} %"
 
 
 def _mean(values: list[float | None]) -> float | None:

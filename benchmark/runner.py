@@ -208,6 +208,7 @@ def _manifest(bench: Workbench, ids: list[str], *, fits: list[dict[str, Any]], l
             }
             for data, name in pairs
         ],
+        "oracles": [name for name in suite.explainers_with_controls() if bench.explainer_class(name).sees_gt_masks],
         "fits": fits,
         "environment": {
             "xaibench": __version__,

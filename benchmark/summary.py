@@ -1,34 +1,45 @@
 """From rows to summaries: means with intervals, chance levels, ranks and costs."""
 
-from typing import Any
+from collections.abc import Collection
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from ..datasets import InputError
+from .relative import relative_to_controls
 from .rows import Status
 from .store import RunStore
 
 _KEYS = ["dataset", "classifier", "explainer", "metric"]
 _N_RESAMPLES = 2000
 _SEED = 0
+# Metrics that compare the map for the target with the map for another output.
+_OTHER_OUTPUT_METRICS = ("wrong_target_similarity", "random_logit")
+
+Stratification = Literal["correct"]
+"""What cases are divided by: ``correct``, whether the classifier is right about the case."""
 
 
-def summarize_scores(rows: pd.DataFrame, *, higher_is_better: dict[str, bool]) -> pd.DataFrame:
+def summarize_scores(
+    rows: pd.DataFrame, *, higher_is_better: dict[str, bool], oracles: Collection[str] = ("oracle",)
+) -> pd.DataFrame:
     """One line per dataset, classifier, explainer and metric.
 
     Args:
         rows: Score rows; see `RunStore.score_frame`.
         higher_is_better: Direction per metric.
+        oracles: Ids of the controls that see the annotated regions: ceilings, not rivals.
 
     Returns:
         A frame with the four keys, ``is_control``, ``mean``, ``ci_low``, ``ci_high`` (95 % percentile bootstrap over
         samples: cases of one image are not independent), ``chance`` (mean chance level), ``rank`` (1 is best among all
         explainers of that dataset, classifier and metric; missing where the explainer did not score every case that
-        could be scored), ``n_scored``, ``n_cases``, ``n_degenerate``, ``n_error``, ``n_skipped``, in the order of the
-        rows.
+        could be scored), ``relative`` (see `relative_to_controls`), ``n_scored``, ``n_cases``, ``n_not_applicable``,
+        ``n_degenerate``, ``n_error``, ``n_skipped``, in the order of the rows.
     """
     if rows.empty:
-        return pd.DataFrame(columns=[*_KEYS, "is_control", "mean", "ci_low", "ci_high", "chance", "rank"])
+        return pd.DataFrame(columns=[*_KEYS, "is_control", "mean", "ci_low", "ci_high", "chance", "rank", "relative"])
     records = []
     for keys, group in rows.groupby(_KEYS, sort=False):
         scored = group[group["status"] == Status.OK]
@@ -46,6 +57,7 @@ def summarize_scores(rows: pd.DataFrame, *, higher_is_better: dict[str, bool]) -
                 "complete": len(scored) == n_applicable and len(scored) > 0,
                 "n_scored": len(scored),
                 "n_cases": len(group),
+                "n_not_applicable": len(group) - n_applicable,
                 "n_degenerate": int(counts.get(Status.DEGENERATE, 0)),
                 "n_error": int(counts.get(Status.ERROR, 0)),
                 "n_skipped": int(counts.get(Status.SKIPPED, 0)),
@@ -57,6 +69,7 @@ def summarize_scores(rows: pd.DataFrame, *, higher_is_better: dict[str, bool]) -
     merit = (summary["mean"].astype(float) * sign).where(summary["complete"])
     ranked = merit.groupby([summary[key] for key in ("dataset", "classifier", "metric")], sort=False)
     summary.insert(8, "rank", ranked.rank(method="min", ascending=False).astype("Int64"))
+    summary.insert(9, "relative", relative_to_controls(summary, merit=merit, oracles=oracles))
     return summary.drop(columns="complete")
 
 
@@ -98,13 +111,40 @@ def summarize_timings(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(records, columns=columns)
 
 
-def summarize_run(store: RunStore) -> pd.DataFrame:
-    """Scores and costs of a run: `summarize_scores` with timing columns and ``fit_seconds`` (0: no fit)."""
+def summarize_run(store: RunStore, *, by: Stratification | None = None) -> pd.DataFrame:
+    """Scores and costs of a run.
+
+    Args:
+        store: The run.
+        by: What cases are divided by, or None for all cases together.
+
+    Returns:
+        `summarize_scores` with timing columns, ``fit_seconds`` (0: no fit) and ``ignores_target`` (whether the maps for
+        the target and for another output rank alike in every case; missing where no metric asked). With ``by``, one
+        such table per stratum, the stratum (``correct`` or ``wrong``) in the first column; ranks hold within a stratum.
+
+    Raises:
+        InputError: If the folder holds no run, or no case belongs to a stratum.
+    """
+    rows = store.score_frame()
+    if by is None:
+        return _summarized(store, rows)
+    strata = {"correct": rows[rows["correct"].eq(True)], "wrong": rows[rows["correct"].eq(False)]}
+    tables = {name: _summarized(store, own) for name, own in strata.items() if len(own)}
+    if not tables:
+        raise InputError(f"{store.run_dir} has no case that is right or wrong (regression?); leave --by {by} out")
+    for name, table in tables.items():
+        table.insert(0, "stratum", name)
+    return pd.concat(tables.values(), ignore_index=True)
+
+
+def _summarized(store: RunStore, rows: pd.DataFrame) -> pd.DataFrame:
     manifest = store.read_manifest()
     directions = {metric["name"]: metric["higher_is_better"] for metric in manifest["metrics"]}
-    scores = summarize_scores(store.score_frame(), higher_is_better=directions)
-    timings = summarize_timings(store.timing_frame())
-    merged = scores.merge(timings, on=_KEYS[:3], how="left")
+    # Runs of earlier versions name neither oracles nor types: an id was the name in the catalog.
+    oracles = manifest.get("oracles", ["oracle"])
+    scores = summarize_scores(rows, higher_is_better=directions, oracles=oracles)
+    merged = scores.merge(summarize_timings(store.timing_frame()), on=_KEYS[:3], how="left")
     fits: dict[tuple[str, str], Any] = {
         (fit["classifier"], fit["explainer"]): fit["fit_seconds"] for fit in manifest["fits"]
     }
@@ -112,7 +152,17 @@ def summarize_run(store: RunStore) -> pd.DataFrame:
         fits.get((classifier, explainer), 0.0)
         for classifier, explainer in zip(merged["classifier"], merged["explainer"], strict=True)
     ]
+    asking = [m["name"] for m in manifest["metrics"] if m.get("type", m["name"]) in _OTHER_OUTPUT_METRICS]
+    ignoring = _ignoring_target(rows[rows["metric"].isin(asking)])
+    merged["ignores_target"] = [ignoring.get(key) for key in merged[_KEYS[:3]].itertuples(index=False, name=None)]
     return merged
+
+
+def _ignoring_target(rows: pd.DataFrame) -> dict[tuple[Any, ...], bool]:
+    """Per dataset, classifier and explainer with scores of `OtherOutputMetric`s, whether all of them are 1."""
+    scored = rows[rows["status"] == Status.OK]
+    lowest = scored.assign(score=scored["score"].astype(float)).groupby(_KEYS[:3], sort=False)["score"].min()
+    return {tuple(key): bool(value >= 1 - 1e-6) for key, value in lowest.items()}  # type: ignore[arg-type]
 
 
 def _bootstrap_interval(scored: pd.DataFrame) -> tuple[float | None, float | None]:

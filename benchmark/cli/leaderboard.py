@@ -6,6 +6,7 @@ import click
 
 from ..leaderboard import LeaderboardFormat, render_leaderboard
 from ..store import RunStore
+from ..summary import Stratification
 from .options import FILE, FOLDER
 from .output import deliver
 
@@ -13,7 +14,10 @@ from .output import deliver
 @click.command("leaderboard", epilog="Example:  xaibench leaderboard runs/quick --format md --out leaderboard.md")
 @click.argument("run", type=FOLDER)
 @click.option("--format", "output_format", type=click.Choice(["md", "csv", "json"]), default="md", show_default=True)
+@click.option("--by", type=click.Choice(["correct"]), help="Divide the cases by whether the prediction is correct.")
 @click.option("--out", type=FILE, help="File to write.  [default: print]")
-def leaderboard_command(run: Path, output_format: LeaderboardFormat, out: Path | None) -> None:
+def leaderboard_command(
+    run: Path, output_format: LeaderboardFormat, by: Stratification | None, out: Path | None
+) -> None:
     """Summarize RUN: means, intervals, chance levels, ranks and costs."""
-    deliver(render_leaderboard(RunStore(run), output_format=output_format), out)
+    deliver(render_leaderboard(RunStore(run), output_format=output_format, by=by), out)

@@ -2,21 +2,40 @@
 
 import inspect
 from collections.abc import Iterable
+from pathlib import Path
 
 import click
 
-from ...datasets import DATASETS
+from ...datasets import DATASETS, InputError
 from ...explainers import ARCHITECTURES, EXPLAINERS, builtin_checkpoints
+from ..catalog_tables import metrics_table
 from ..metrics import METRICS
 from ..suite import builtin_suites, load_suite
+from .options import FILE
+from .output import deliver
 
+_PAGES = {"metrics": metrics_table}
 _KINDS = ["explainers", "datasets", "metrics", "classifiers", "suites"]
 
 
 @click.command("list", epilog="Example:  xaibench list explainers")
 @click.argument("kind", type=click.Choice(_KINDS))
-def list_command(kind: str) -> None:
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["text", "md"]),
+    default="text",
+    show_default=True,
+    help="md: a page for the documentation, of metrics.",
+)
+@click.option("--out", type=FILE, help="File to write.  [default: print]")
+def list_command(kind: str, output_format: str, out: Path | None) -> None:
     """List what there is by name, with one line each."""
+    if output_format == "md":
+        if kind not in _PAGES:
+            raise InputError(f"there is no page of {kind}; wanted one of {', '.join(_PAGES)}, or --format text")
+        deliver(_PAGES[kind](), out)
+        return
     catalogs = {"explainers": EXPLAINERS, "datasets": DATASETS, "metrics": METRICS, "classifiers": ARCHITECTURES}
     if kind == "suites":
         lines = [(name, load_suite(name).description) for name in builtin_suites()]
@@ -25,15 +44,14 @@ def list_command(kind: str) -> None:
         lines = [(name, _first_line(catalog.get(name))) for name in catalog]  # type: ignore[attr-defined]
     if kind == "classifiers":
         lines += [(f"builtin:{name}", "Weights that ship with the package.") for name in builtin_checkpoints()]
-    _print_table(lines)
+    deliver(_table(lines), out)
 
 
 def _first_line(factory: object) -> str:
     return (inspect.getdoc(factory) or "").partition("\n")[0]
 
 
-def _print_table(lines: Iterable[tuple[str, str]]) -> None:
+def _table(lines: Iterable[tuple[str, str]]) -> str:
     rows = list(lines)
     width = max(len(name) for name, _ in rows)
-    for name, text in rows:
-        click.echo(f"{name:<{width}}  {text}")
+    return "".join(f"{name:<{width}}  {text}\n" for name, text in rows)

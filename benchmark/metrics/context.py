@@ -99,18 +99,10 @@ class ScoringContext:
             self._found[key] = make()
         return cast(T, self._found[key])
 
-    def explained(self, images: Tensor, targets: Tensor, *, gt_masks: Tensor) -> PreparedAttribution:
-        """Ask the explainer again, as the run did, and prepare its maps alike.
-
-        Args:
-            images: float32 (n, C, H, W) in [0, 1].
-            targets: int64 (n,).
-            gt_masks: bool (n, H, W), shown to an explainer that sees them.
-        """
-        return prepare(self.raw(images, targets, gt_masks=gt_masks), chain=self._chain)
-
-    def raw(self, images: Tensor, targets: Tensor, *, gt_masks: Tensor, explainer: Explainer | None = None) -> Tensor:
-        """Raw maps of an explainer, float32 (n, H, W) on the CPU.
+    def explained(
+        self, images: Tensor, targets: Tensor, *, gt_masks: Tensor, explainer: Explainer | None = None
+    ) -> PreparedAttribution:
+        """Explain other images, other targets or another network as the run did, and prepare the maps alike.
 
         Args:
             images: float32 (n, C, H, W) in [0, 1].
@@ -121,7 +113,8 @@ class ScoringContext:
         asked = explainer or self.explainer
         device = asked.classifier.device
         masks = gt_masks.to(device) if asked.sees_gt_masks else None
-        return asked.explain(images.to(device), targets.to(device), gt_masks=masks).cpu()
+        raw = asked.explain(images.to(device), targets.to(device), gt_masks=masks)
+        return prepare(raw.cpu(), chain=self._chain)
 
 
 def content(maps: Tensor, batch: CaseBatch) -> dict[str, Tensor]:

@@ -60,14 +60,13 @@ class Irof(FaithfulnessMetric):
         return f"about {self.segments + 1} forward"
 
     def _score_case(self, values: Tensor, case: Case, *, classifier: Classifier) -> float:
-        segments = superpixels(case.sample.image, n_segments=self.segments).to(values.device)
-        sizes = segments.flatten().bincount()
-        means = torch.zeros(len(sizes), dtype=torch.float64, device=values.device)
-        means.index_add_(0, segments.flatten(), values.flatten().double())
-        places = places_of(ranked_pixels((means / sizes)[None], case=case))
-        levels = torch.arange(1, len(places) + 1, device=places.device)
+        segments = superpixels(case.sample.image, n_segments=self.segments)
+        # On the CPU: sums by index come in no fixed order on a GPU.
+        sums = segments.flatten().bincount(weights=values.flatten().double().cpu())
+        places = places_of(ranked_pixels((sums / segments.flatten().bincount())[None], case=case))
+        levels = torch.arange(1, len(places) + 1)
         keep = places[segments] >= levels[:, None, None]
-        answers = self._answers(keep, case, classifier=classifier)
+        answers = self._answers(keep.to(values.device), case, classifier=classifier)
         if answers[0] == 0:
             return 0.0
         return 1 - float(torch.trapezoid(answers / answers[0], dx=1 / len(places)))

@@ -1,6 +1,7 @@
 """The metrics that a suite can name."""
 
 from ...datasets import Catalog
+from .completeness import Completeness
 from .complexity import Complexity, EffectiveComplexity, Sparseness
 from .faithfulness_correlation import FaithfulnessCorrelation, FaithfulnessEstimate
 from .infidelity import Infidelity
@@ -9,6 +10,7 @@ from .irof import Irof
 from .localization import RelevanceMassAccuracy, RelevanceRankAccuracy
 from .metric import Metric
 from .other_target_mass import OtherTargetMass
+from .parameter_randomization import ParameterRandomization
 from .pointing import PointingGame, TopKIntersection
 from .region_separation import AttributionLocalization, LocalizationAuc
 from .removal import Comprehensiveness, PixelFlipping, Sufficiency
@@ -44,6 +46,8 @@ for _metric in (
     MaxSensitivity,
     AverageSensitivity,
     LocalLipschitz,
+    ParameterRandomization,
     RandomLogit,
+    Completeness,
 ):
     METRICS.register(_metric.name, _metric)

@@ -22,7 +22,7 @@ class OtherOutputMetric(Metric):
 
     higher_is_better = False
     bounds = (-1.0, 1.0)
-    needs = frozenset({"attribution", "classifier", "explainer"})
+    needs = frozenset({"attribution", "explainer"})
 
     @property
     def library(self) -> str:
@@ -74,6 +74,7 @@ class WrongTargetSimilarity(OtherOutputMetric):
 
     name = "wrong_target_similarity"
     family = "target specificity"
+    needs = frozenset({"attribution", "classifier", "explainer"})
     citation = "xaibench 2026; after Sixt, Granz, Landgraf, ICML 2020"
 
     @property

@@ -18,7 +18,8 @@ from xaibench.benchmark.prepare import prepare
 from xaibench.benchmark.rows import Status
 from xaibench.datasets import CaseBatch, InputError
 
-from .scored_cases import cases_with, random_batch, scoring_context, tiny_classifier
+from .scored_cases import cases_with, random_batch, tiny_classifier
+from .scored_cases import scoring_context as context_with
 
 NAMES = tuple(METRICS)
 MASK_NAMES = tuple(name for name in NAMES if "gt_mask" in METRICS.create(name).needs)
@@ -29,7 +30,14 @@ AREA_NAMES = (
     "top_k_intersection",
     "attribution_localization",
 )
+# Who explains where a metric asks: `completeness` applies to few.
+EXPLAINER_OF = {"completeness": "integrated_gradients"}
 every_metric = pytest.mark.parametrize("name", NAMES)
+
+
+def context_of(name: str, raw: Tensor) -> ScoringContext:
+    """The context in which the metric of that name scores raw maps."""
+    return context_with(raw, explainer=EXPLAINER_OF.get(name, "saliency"))
 
 
 def test_the_catalog_has_the_four_metrics() -> None:
@@ -60,7 +68,7 @@ def test_metadata_is_complete(name: str) -> None:
 def test_scores_are_float64_within_bounds_and_in_order_of_cases(name: str) -> None:
     raw, batch = random_batch(6)
     metric = METRICS.create(name)
-    scores = metric.score(prepare(raw, chain="positive"), batch, context=scoring_context(raw))
+    scores = metric.score(prepare(raw, chain="positive"), batch, context=context_of(name, raw))
     assert scores.dtype == torch.float64
     assert scores.shape == (6,)
     low, high = metric.bounds
@@ -68,7 +76,7 @@ def test_scores_are_float64_within_bounds_and_in_order_of_cases(name: str) -> No
     assert high is None or scores.max() <= high
     reverse = CaseBatch.of(batch.cases[::-1])
     flipped = raw.flip(0)
-    found = metric.score(prepare(flipped, chain="positive"), reverse, context=scoring_context(flipped))
+    found = metric.score(prepare(flipped, chain="positive"), reverse, context=context_of(name, flipped))
     assert torch.equal(found, scores.flip(0))
 
 
@@ -77,7 +85,7 @@ def test_degenerate_maps_have_no_score(name: str) -> None:
     raw, batch = random_batch(5)
     raw[1] = 0
     raw[3, 2, 2] = torch.nan
-    metric, prepared, context = METRICS.create(name), prepare(raw, chain="positive"), scoring_context(raw)
+    metric, prepared, context = METRICS.create(name), prepare(raw, chain="positive"), context_of(name, raw)
     assert metric.score(prepared, batch, context=context).isnan().tolist() == [False, True, False, True, False]
     ok, bad = Status.OK, Status.DEGENERATE
     assert metric.statuses(prepared, batch, context=context) == [ok, bad, ok, bad, ok]
@@ -90,7 +98,7 @@ def test_cases_without_region_are_not_applicable_whatever_the_map(name: str) -> 
     batch.gt_masks[2] = False
     raw[2] = 0
     raw[3] = 0
-    metric, prepared, context = METRICS.create(name), prepare(raw, chain="positive"), scoring_context(raw)
+    metric, prepared, context = METRICS.create(name), prepare(raw, chain="positive"), context_of(name, raw)
     assert metric.score(prepared, batch, context=context).isnan().tolist() == [False, True, True, True]
     assert metric.statuses(prepared, batch, context=context) == [
         Status.OK,
@@ -116,7 +124,7 @@ def test_a_batch_in_which_nothing_can_be_scored(name: str) -> None:
     _, batch = random_batch(2)
     empty = torch.zeros(2, 8, 8)
     metric, prepared = METRICS.create(name), prepare(empty, chain="positive")
-    assert metric.score(prepared, batch, context=scoring_context(empty)).isnan().all()
+    assert metric.score(prepared, batch, context=context_of(name, empty)).isnan().all()
 
 
 @every_metric
@@ -133,23 +141,23 @@ def test_batch_mates_do_not_matter(name: str, count: int, seed: int, side: int, 
     raw[zeroed % count] = 0
     raw[-1] *= 10.0**exponent
     metric = METRICS.create(name)
-    together = metric.score(prepare(raw, chain="absolute"), batch, context=scoring_context(raw))
+    together = metric.score(prepare(raw, chain="absolute"), batch, context=context_of(name, raw))
     for index, case in enumerate(batch.cases):
         own = raw[index : index + 1]
-        alone = metric.score(prepare(own, chain="absolute"), CaseBatch.of([case]), context=scoring_context(own))
+        alone = metric.score(prepare(own, chain="absolute"), CaseBatch.of([case]), context=context_of(name, own))
         # Bit for bit, save where maps are asked of an explainer: those may differ in the last digits by batch size.
         tolerance = 1e-4 if "explainer" in metric.needs else 0.0
         torch.testing.assert_close(together[index : index + 1], alone, rtol=0, atol=tolerance, equal_nan=True)
 
 
-@every_metric
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "completeness"])  # it asks for the raw scale
 @settings(deadline=None, max_examples=10)
 @given(scale=st.floats(1e-30, 1e30), seed=st.integers(0, 2**31))
 def test_the_scale_of_a_map_does_not_matter(name: str, scale: float, seed: int) -> None:
     raw, batch = random_batch(3, seed=seed)
     metric = METRICS.create(name)
-    expected = metric.score(prepare(raw, chain="positive"), batch, context=scoring_context(raw))
-    scaled = metric.score(prepare(raw * scale, chain="positive"), batch, context=scoring_context(raw * scale))
+    expected = metric.score(prepare(raw, chain="positive"), batch, context=context_of(name, raw))
+    scaled = metric.score(prepare(raw * scale, chain="positive"), batch, context=context_of(name, raw * scale))
     torch.testing.assert_close(scaled, expected, rtol=1e-5, atol=1e-6)
 
 
@@ -160,7 +168,7 @@ def test_scoring_leaves_maps_cases_and_classifier_as_they_are(
     raw, batch = random_batch(3)
     prepared = prepare(raw, chain="positive")
     maps, gt_masks = prepared.maps.clone(), batch.gt_masks.clone()
-    metric, context = METRICS.create(name), scoring_context(raw)
+    metric, context = METRICS.create(name), context_of(name, raw)
     images = batch.images.clone()
     with untouched(context.classifier):
         first = metric.score(prepared, batch, context=context)
@@ -169,7 +177,7 @@ def test_scoring_leaves_maps_cases_and_classifier_as_they_are(
     assert torch.equal(batch.gt_masks, gt_masks)
     assert torch.equal(batch.images, images)
     # In a new context, in which nothing has been found yet.
-    assert torch.equal(metric.score(prepared, batch, context=scoring_context(raw)), first)
+    assert torch.equal(metric.score(prepared, batch, context=context_of(name, raw)), first)
 
 
 @every_metric
@@ -207,7 +215,7 @@ def test_chance_is_float64_and_needs_no_explainer(name: str) -> None:
 def test_a_metric_says_what_it_needs(name: str) -> None:
     """Nothing but what `needs` names is asked of the context."""
     raw, batch = random_batch(2)
-    metric, full = METRICS.create(name), scoring_context(raw)
+    metric, full = METRICS.create(name), context_of(name, raw)
     given: dict[str, Any] = {"attribution": raw}
     if {"classifier", "explainer"} & metric.needs:
         given["classifier"] = full.classifier

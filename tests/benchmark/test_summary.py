@@ -76,8 +76,48 @@ def test_partial_coverage_is_counted_and_never_ranked() -> None:
 
 def test_cases_that_nobody_can_score_cost_nobody_the_rank() -> None:
     summary = summarize_scores(rows("a", "mass", [0.5, None], status="not_applicable"), higher_is_better=DIRECTIONS)
+    assert line(summary, "a", "mass")["n_not_applicable"] == 1
     assert line(summary, "a", "mass")["rank"] == 1
     assert line(summary, "a", "mass")["n_scored"] == 1
+
+
+def test_scores_relative_to_the_controls_in_either_direction() -> None:
+    frames = []
+    for metric, sign in (("mass", 1.0), ("entropy", -1.0)):
+        for name, score in (
+            ("uniform", 0.1),
+            ("centre", 0.3),
+            ("oracle", 0.8),
+            ("low", 0.2),
+            ("mid", 0.55),
+            ("top", 1.3),
+        ):
+            facts = {"is_control": name in ("uniform", "centre", "oracle")}
+            frames.append(rows(name, metric, [sign * score, sign * score], **facts))
+    summary = summarize_scores(pd.concat(frames), higher_is_better=DIRECTIONS)
+    for metric in DIRECTIONS:
+        found = {name: line(summary, name, metric)["relative"] for name in ("centre", "oracle", "low", "mid", "top")}
+        assert found == pytest.approx({"centre": 0.0, "oracle": 1.0, "low": -0.2, "mid": 0.5, "top": 2.0})
+
+
+def test_nothing_is_relative_to_an_oracle_that_controls_beat_or_that_is_incomplete() -> None:
+    def relative(oracle: list[float | None], centre: list[float | None], name: str = "oracle") -> Any:
+        frames = [
+            rows(name, "mass", oracle, is_control=True),
+            rows("centre", "mass", centre, is_control=True),
+            rows("a", "mass", [0.5, 0.5]),
+            rows("gappy", "mass", [0.5, None]),
+        ]
+        summary = summarize_scores(pd.concat(frames), higher_is_better=DIRECTIONS, oracles=["oracle"])
+        assert pd.isna(line(summary, "gappy", "mass")["relative"])
+        return line(summary, "a", "mass")["relative"]
+
+    assert relative([0.9, 0.9], [0.1, 0.1]) == pytest.approx(0.5)
+    assert pd.isna(relative([0.1, 0.1], [0.3, 0.3]))
+    assert pd.isna(relative([0.3, 0.3], [0.3, 0.3]))
+    assert pd.isna(relative([0.9, None], [0.3, 0.3]))
+    assert pd.isna(relative([0.9, 0.9], [0.3, None]))
+    assert pd.isna(relative([0.9, 0.9], [0.1, 0.1], name="ceiling")), "no oracle by that id"
 
 
 def test_the_interval_agrees_with_the_normal_one_on_many_samples() -> None:

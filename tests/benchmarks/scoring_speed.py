@@ -1,5 +1,8 @@
 """Milliseconds that scoring costs per case, beside Quantus' public call on the same maps in the same run.
 
+Metrics that ask the classifier are measured on request, with the cost of insertion and deletion as a ratio to as many
+plain forward passes in full batches.
+
 python tests/benchmarks/scoring_speed.py --help
 """
 
@@ -14,9 +17,11 @@ import numpy as np
 import quantus
 import torch
 
-from xaibench.benchmark.metrics import METRICS
+from xaibench.benchmark.metrics import METRICS, ScoringContext
 from xaibench.benchmark.prepare import prepare
-from xaibench.datasets import Case, CaseBatch, Sample
+from xaibench.datasets import Case, CaseBatch, Sample, Task
+from xaibench.explainers import Classifier
+from xaibench.explainers.classifiers.small_resnet import SmallResNet
 
 CORE = ("relevance_mass_accuracy", "complexity", "sparseness")
 QUANTUS = {
@@ -72,6 +77,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=20, help="timed calls; the median counts (default: %(default)s)")
     parser.add_argument("--chain", choices=["positive", "absolute"], default="positive", help="preparation chain")
     parser.add_argument("--threads", type=int, default=1, help="threads of torch (default: %(default)s)")
+    parser.add_argument("--classifier", action="store_true", help="also metrics that ask a (small) classifier")
     options = parser.parse_args()
 
     torch.set_num_threads(options.threads)
@@ -90,15 +96,35 @@ def main() -> None:
         f"{'prepare':<26}{preparation:>8.3f}",
     ]
     core = preparation
+    classifier = Classifier(
+        SmallResNet(1, 3, width=32), task=Task.MULTILABEL, output_names=["finding"], image_size=options.size
+    ).eval()
     for name in METRICS:
         metric = METRICS.create(name)
-        ours = timed(lambda metric=metric: metric.score(prepared, batch))  # type: ignore[misc]
+        if "explainer" in metric.needs or ("classifier" in metric.needs and not options.classifier):
+            continue
+        # A new context each time: nothing is shared between calls.
+        ours = timed(
+            lambda metric=metric: metric.score(prepared, batch, context=ScoringContext(classifier=classifier))  # type: ignore[misc]
+        )
         core += ours if name in CORE else 0.0
         line = f"{name:<26}{ours:>8.3f}"
         if name in QUANTUS:
             theirs = timed(public_call(name, prepared.maps.numpy(), batch))
             line += f"{theirs:>14.3f}{theirs / ours:>7.1f}x"
         lines.append(line)
+    if options.classifier:
+        images = torch.rand(64, 3, options.size, options.size)
+        with torch.no_grad():
+            forward = median_ms_per_case(lambda: classifier.scores(images), cases=64, repeats=5)
+
+        def all_three() -> None:
+            context = ScoringContext(classifier=classifier)
+            for name in ("insertion_auc", "deletion_auc", "insertion_minus_deletion"):
+                METRICS.create(name).score(prepared, batch, context=context)
+
+        cost = timed(all_three)
+        lines.append(f"{'insertion and deletion':<26}{cost:>8.3f}   ({cost / forward:.1f} forward passes; budget: 130)")
     lines.append(f"{'prepare + 3 core metrics':<26}{core:>8.3f}   (budget: 3 ms at 224 px)")
     sys.stdout.write("\n".join(lines) + "\n")
 
