@@ -145,7 +145,12 @@ class _Outcomes:
 
 def _outcomes(dataset: Dataset, *, total: int, workers: int) -> Iterator[Sample | str]:
     loader: DataLoader[Any] = DataLoader(
-        cast(Any, _Outcomes(dataset, total)), batch_size=None, num_workers=workers, collate_fn=_as_it_is
+        cast(Any, _Outcomes(dataset, total)),
+        batch_size=None,
+        num_workers=workers,
+        collate_fn=_as_it_is,
+        # Without one, a seed is drawn from the global random state.
+        generator=torch.Generator(),
     )
     yield from loader
 

@@ -122,7 +122,9 @@ def train_classifier(
                     schedule.step()
                     losses.append(float(loss.detach()))
                     bar.update()
-                performance = evaluate_classifier(classifier, validation, batch_size=settings.batch_size)
+                performance = evaluate_classifier(
+                    classifier, validation, batch_size=settings.batch_size, workers=settings.workers
+                )
                 curve.append({"epoch": epoch + 1, "loss": sum(losses) / len(losses), **performance.as_dict()})
                 bar.set_postfix_str(performance.summary())
                 merit = cast(float, performance.r2 if info.task is Task.REGRESSION else performance.balanced_accuracy)
@@ -147,7 +149,7 @@ def train_classifier(
 
 
 def evaluate_classifier(
-    classifier: Classifier, dataset: Dataset, *, batch_size: int = 64, limit: int | None = None
+    classifier: Classifier, dataset: Dataset, *, batch_size: int = 64, limit: int | None = None, workers: int = 0
 ) -> Performance:
     """Measure a classifier on the first samples of a dataset.
 
@@ -156,9 +158,10 @@ def evaluate_classifier(
         dataset: Labelled samples, images of one size.
         batch_size: Images per pass.
         limit: Samples at most, or None for all.
+        workers: Processes that load images; 0 loads in this one.
     """
     scores, outputs = [], []
-    for samples in sample_batches(dataset, batch_size, limit=limit):
+    for samples in sample_batches(dataset, batch_size, limit=limit, workers=workers):
         images, actual = _collate(samples)
         with torch.no_grad():
             scores.append(classifier.scores(images.to(classifier.device)).cpu())
