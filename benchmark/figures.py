@@ -30,7 +30,7 @@ def draw_explanation(image: Tensor, prepared_map: Tensor, *, title: str, subtitl
     figure = Figure(figsize=(7.2, 3.8), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
-    left.imshow(_pixels(image))
+    left.imshow(rgb_pixels(image))
     left.set_title(title, fontsize=10)
     right.imshow(overlay(image, prepared_map))
     right.set_title(subtitle, fontsize=10)
@@ -59,7 +59,7 @@ def draw_gallery(
     FigureCanvasAgg(figure)
     grid: Any = figure.subplots(n_rows, n_columns, squeeze=False)
     for row, image in enumerate(images):
-        cells = [_pixels(image), *(overlay(image, maps[name][row]) for name in maps)]
+        cells = [rgb_pixels(image), *(overlay(image, maps[name][row]) for name in maps)]
         for column, (pixels, name) in enumerate(zip(cells, ["image", *maps], strict=True)):
             axes = grid[row, column]
             axes.imshow(pixels)
@@ -79,7 +79,7 @@ def draw_gallery(
 def overlay(image: Tensor, prepared_map: Tensor) -> NDArray[np.float32]:
     """A grey version of the image, coloured where the map is high: float32 (H, W, 3) in [0, 1]."""
     values = prepared_map.numpy()
-    grey = np.repeat(_pixels(image).mean(axis=2, keepdims=True), 3, axis=2)
+    grey = np.repeat(rgb_pixels(image).mean(axis=2, keepdims=True), 3, axis=2)
     colored = colormaps[_COLORS](values)[..., :3]
     # Half-transparent where the map is low, so that the image stays readable under an empty map.
     opacity = 0.15 + 0.75 * np.sqrt(values)[..., None]
@@ -101,6 +101,7 @@ def save_figure(figure: Figure, path: Path) -> None:
     write_atomically(path, content.getvalue())
 
 
-def _pixels(image: Tensor) -> NDArray[np.float32]:
+def rgb_pixels(image: Tensor) -> NDArray[np.float32]:
+    """An image (C, H, W) of one or three channels as float32 (H, W, 3)."""
     array: NDArray[np.float32] = image.permute(1, 2, 0).numpy()
     return np.repeat(array, 3, axis=2) if array.shape[2] == 1 else array

@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from .dataset import Dataset
 from .errors import InputError
@@ -112,17 +114,29 @@ def targets_of(sample: Sample, *, task: Task, rule: TargetRule, predicted: int |
     return (int(labels[0]),)
 
 
-def sample_batches(dataset: Dataset, batch_size: int, *, limit: int | None = None) -> Iterator[list[Sample]]:
+def sample_batches(
+    dataset: Dataset, batch_size: int, *, limit: int | None = None, workers: int = 0
+) -> Iterator[list[Sample]]:
     """Samples in order, a batch at a time, loaded when asked for.
 
     Args:
         dataset: Where samples come from.
         batch_size: Samples per batch, at least 1; the last batch may be smaller.
         limit: Samples in all, or None for every one.
+        workers: Processes that load, a few batches ahead; 0 loads in this one.
 
     Yields:
         Lists of 1 to ``batch_size`` samples.
     """
     total = len(dataset) if limit is None else min(limit, len(dataset))
-    for start in range(0, total, batch_size):
-        yield [dataset[index] for index in range(start, min(start + batch_size, total))]
+    # A Dataset has the two methods that a DataLoader asks for, but does not inherit from torch's class. The generator
+    # is there because a loader without one draws a seed from the global random state.
+    loader: DataLoader[Any] = DataLoader(
+        cast(Any, dataset),
+        batch_size=batch_size,
+        sampler=range(total),
+        num_workers=workers,
+        collate_fn=list,
+        generator=torch.Generator(),
+    )
+    yield from loader

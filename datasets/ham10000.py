@@ -12,6 +12,7 @@ from .csv_tables import Table, read_table
 from .dataset import Dataset, Split
 from .errors import InputError
 from .hashing import fingerprint
+from .image_cache import ImageCache
 from .image_files import check_image_size, file_digest, inspect_image, read_image, read_mask
 from .published_splits import Protocol, published_split
 from .sample import DatasetInfo, MaskKind, Sample, Task
@@ -34,6 +35,7 @@ class _Photo:
     image_id: str
     output: int
     image_path: Path
+    digest: str
     mask_path: Path | None
 
 
@@ -57,6 +59,7 @@ class HAM10000(Dataset):
         image_size: int = 224,
         masks: bool | None = None,
         protocol: Protocol = "clean",
+        cache: Path | None = None,
         seed: int = 0,
     ) -> None:
         """Find the images that are there.
@@ -72,6 +75,7 @@ class HAM10000(Dataset):
             protocol: ``clean``: train, val and test hold 70, 10 and 20 % of the images, grouped by lesion and
                 stratified by diagnosis; ``published``: image by image, so that a lesion may lie on both sides, with
                 1,000 images as ``test``; see `published_split`.
+            cache: Folder in which decoded images are kept, or None.
             seed: Seed of the clean split.
 
         Raises:
@@ -90,7 +94,7 @@ class HAM10000(Dataset):
         mask_paths = _find_masks(root, wanted=masks)
         listed = _rows_of_split(table, split=split, protocol=protocol, seed=seed)
         self._photos = _find_photos(root, table, listed, mask_paths or {})
-        self._task, self._image_size = task, image_size
+        self._task, self._image_size, self._cache = task, image_size, ImageCache(cache)
         # What is usual is left out of the fingerprint: results stored before there was a choice still hold.
         choices = {"task": task, "protocol": protocol}
         usual = {"task": "diagnosis", "protocol": "clean"}
@@ -122,7 +126,12 @@ class HAM10000(Dataset):
             gt_masks = mask.expand(len(_OUTPUTS[self._task]), -1, -1)
         return Sample(
             sample_id=photo.image_id,
-            image=read_image(photo.image_path, image_size=self._image_size),
+            image=self._cache.image(
+                photo.digest,
+                image_size=self._image_size,
+                channels=3,
+                read=lambda: read_image(photo.image_path, image_size=self._image_size),
+            ),
             outputs=self._one_hot(photo),
             gt_masks=gt_masks,
         )
@@ -148,7 +157,7 @@ class HAM10000(Dataset):
             [
                 photo.image_id,
                 photo.output,
-                file_digest(photo.image_path),
+                photo.digest,
                 photo.mask_path and file_digest(photo.mask_path),
             ]
             for photo in self._photos
@@ -222,6 +231,7 @@ def _find_photos(root: Path, table: Table, listed: list[int], mask_paths: dict[s
             image_id=row["image_id"],
             output=DIAGNOSES.index(row["dx"]),
             image_path=image_paths[row["image_id"]],
+            digest=file_digest(image_paths[row["image_id"]]),
             mask_path=mask_paths.get(row["image_id"]),
         )
         for row in (table.rows[index] for index in listed)

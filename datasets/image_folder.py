@@ -13,6 +13,7 @@ from .dataset import Dataset, Split
 from .errors import InputError
 from .folder_layout import MaskFiles, find_images, find_masks, match_rows
 from .hashing import fingerprint
+from .image_cache import ImageCache
 from .image_files import ImageFile, check_image_size, inspect_image, read_image, read_mask
 from .label_tables import NAME_COLUMN, SPLIT_COLUMN, Labels, read_labels
 from .sample import DatasetInfo, MaskKind, Sample, Task
@@ -53,6 +54,7 @@ class ImageFolder(Dataset):
         mask_applies_to: Literal["label", "every_output"] = "every_output",
         group_column: str | None = None,
         channels: Literal[1, 3] = 3,
+        cache: Path | None = None,
         seed: int = 0,
         license: str = "not stated",
         citation: str = "not stated",
@@ -73,6 +75,7 @@ class ImageFolder(Dataset):
                 output has it. Masks of single outputs always belong to these.
             group_column: Column of labels.csv whose equal values never lie in two splits, such as a patient.
             channels: 3 for colour, 1 for grey.
+            cache: Folder in which decoded images are kept, or None.
             seed: Seed of the split where there is no column ``split``.
             license: License of the images, for the results.
             citation: How to cite the images, for the results.
@@ -93,7 +96,7 @@ class ImageFolder(Dataset):
         if not root.is_dir():
             raise InputError(f"{root}: no such folder; wanted images/ and labels.csv in it")
         _check_names(output_names, label_map)
-        self._image_size = image_size
+        self._image_size, self._cache = image_size, ImageCache(cache)
         self._channels = int(channels)
         self._mask_applies_to = "every_output" if task == "regression" else mask_applies_to
 
@@ -136,7 +139,12 @@ class ImageFolder(Dataset):
         if not 0 <= index < len(self._pictures):
             raise IndexError(f"index {index} of {len(self._pictures)} images")
         picture = self._pictures[index]
-        image = read_image(picture.image.path, image_size=self._image_size, channels=self._channels)
+        image = self._cache.image(
+            picture.image.digest,
+            image_size=self._image_size,
+            channels=self._channels,
+            read=lambda: read_image(picture.image.path, image_size=self._image_size, channels=self._channels),
+        )
         return Sample(
             sample_id=picture.image.path.stem, image=image, outputs=picture.outputs, gt_masks=self._masks_of(picture)
         )

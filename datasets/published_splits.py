@@ -28,7 +28,8 @@ def published_split(strata: Sequence[str], *, evaluated: str | None, stratified:
 
     Returns:
         One split per image. ``test`` are the first 1,000 held-out images (of the label ``evaluated``) in the order of
-        the split, ``val`` the rest of the held-out ones. Which 1,000 the paper took is not published.
+        the split, or half of them where there are no more; ``val`` is the rest of the held-out ones. Which 1,000 the
+        paper took is not published.
 
     Raises:
         InputError: If there are too few images to be split.
@@ -46,7 +47,8 @@ def published_split(strata: Sequence[str], *, evaluated: str | None, stratified:
             f"{len(places)} images are too few for the published split ({error}); take protocol = 'clean'"
         ) from error
     candidates = [place for place in held_out if evaluated is None or strata[place] == evaluated]
-    test = set(candidates[:_N_EVALUATED])
+    n_test = _N_EVALUATED if len(candidates) > _N_EVALUATED else -(-len(candidates) // 2)
+    test = set(candidates[:n_test])
     splits: list[Split] = ["train"] * len(places)
     for place in held_out:
         splits[place] = "test" if place in test else "val"

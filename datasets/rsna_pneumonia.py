@@ -12,6 +12,7 @@ from .dataset import Dataset, Split
 from .dicom_files import dicom_size, read_dicom
 from .errors import InputError
 from .hashing import fingerprint
+from .image_cache import ImageCache
 from .image_files import check_image_size, file_digest
 from .published_splits import Protocol, published_split
 from .rsna_tables import CLASS_NAMES, CLASSES, LABELS, Patient, boxes_mask, read_patients
@@ -53,6 +54,7 @@ class RsnaPneumonia(Dataset):
         image_size: int = 224,
         channels: Literal[1, 3] = 1,
         protocol: Protocol = "clean",
+        cache: Path | None = None,
         seed: int = 0,
     ) -> None:
         """Find the images that are there.
@@ -66,6 +68,7 @@ class RsnaPneumonia(Dataset):
             channels: 1, or 3 equal ones for networks that were trained on photographs.
             protocol: ``clean``: 70, 10 and 20 % of the patients, stratified by output; ``published``: see
                 `published_split`, with 1,000 patients with pneumonia as ``test``.
+            cache: Folder in which decoded images are kept, or None.
             seed: Seed of the clean split.
 
         Raises:
@@ -85,7 +88,7 @@ class RsnaPneumonia(Dataset):
         patients = read_patients(root)
         if task == "class" and patients[0].class_name is None:
             raise InputError(f"{root / CLASSES}: no such file; task 'class' needs it, {_SOURCE}")
-        self._task, self._image_size, self._channels = task, image_size, channels
+        self._task, self._image_size, self._channels, self._cache = task, image_size, channels, ImageCache(cache)
         listed = self._patients_of_split(patients, split=split, protocol=protocol, seed=seed, table=root / LABELS)
         self._films = _find_films(root, listed)
         content = [[film.patient.patient_id, film.digest, str(film.patient)] for film in self._films]
@@ -130,7 +133,12 @@ class RsnaPneumonia(Dataset):
                 image_size=self._image_size,
                 path=film.path,
             )
-        image = read_dicom(film.path, image_size=self._image_size)
+        image = self._cache.image(
+            film.digest,
+            image_size=self._image_size,
+            channels=1,
+            read=lambda: read_dicom(film.path, image_size=self._image_size),
+        )
         return Sample(
             sample_id=film.patient.patient_id,
             image=image.expand(self._channels, -1, -1).contiguous(),

@@ -16,6 +16,7 @@ _COMMANDS = {
     "rows": "Print the long table of a run: a row per case and metric.",
     "gallery": "Draw cases of a run as every explainer sees them.",
     "explain": "Explain one image: the original beside an overlay.",
+    "datasets": "Check data, and look at them.",
     "list": "List what there is by name.",
     "train-classifier": "Train or fine-tune a classifier on a dataset.",
     "fit": "Fit an explainer that learns, such as nemt.",

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from ...datasets import Dataset, InputError, Sample, Task, sample_batches
+from ..memory_layout import to_device
 from ..randomness import seeded
 from ..schedule import one_cycle
 from .augmentation import AugmentName, augmented, partly_removed
@@ -113,11 +114,10 @@ def train_classifier(
                 losses = []
                 module.train()
                 for images, outputs in _batches(train, settings):
-                    # The layout of convolutions' choice: a third off the time on CPUs, and on GPUs with tensor cores.
                     varied = partly_removed(
                         augmented(images, settings.augment), share=settings.removed_share, mean_color=mean_color
-                    ).to(device, memory_format=torch.channels_last)
-                    logits = module((varied - classifier.mean) / classifier.std)
+                    )
+                    logits = module((to_device(varied, device) - classifier.mean) / classifier.std)
                     loss = _loss(logits, outputs.to(device), task=info.task, weights=weights)
                     if not torch.isfinite(loss):
                         raise InputError(
@@ -130,7 +130,9 @@ def train_classifier(
                     schedule.step()
                     losses.append(float(loss.detach()))
                     bar.update()
-                performance = evaluate_classifier(classifier, validation, batch_size=settings.batch_size)
+                performance = evaluate_classifier(
+                    classifier, validation, batch_size=settings.batch_size, workers=settings.workers
+                )
                 curve.append({"epoch": epoch + 1, "loss": sum(losses) / len(losses), **performance.as_dict()})
                 bar.set_postfix_str(performance.summary())
                 merit = cast(float, performance.r2 if info.task is Task.REGRESSION else performance.balanced_accuracy)
@@ -155,7 +157,7 @@ def train_classifier(
 
 
 def evaluate_classifier(
-    classifier: Classifier, dataset: Dataset, *, batch_size: int = 64, limit: int | None = None
+    classifier: Classifier, dataset: Dataset, *, batch_size: int = 64, limit: int | None = None, workers: int = 0
 ) -> Performance:
     """Measure a classifier on the first samples of a dataset.
 
@@ -164,9 +166,10 @@ def evaluate_classifier(
         dataset: Labelled samples, images of one size.
         batch_size: Images per pass.
         limit: Samples at most, or None for all.
+        workers: Processes that load images; 0 loads in this one.
     """
     scores, outputs = [], []
-    for samples in sample_batches(dataset, batch_size, limit=limit):
+    for samples in sample_batches(dataset, batch_size, limit=limit, workers=workers):
         images, actual = _collate(samples)
         with torch.no_grad():
             scores.append(classifier.scores(images.to(classifier.device)).cpu())

@@ -136,6 +136,19 @@ BAD_INPUT = [
         "photo.png",
     ),
     (["frobnicate"], "frobnicate"),
+    (["datasets", "verify", "synthetic_lesion"], "did you mean 'synthetic_lesions'?"),
+    (["datasets", "verify", "ham10000"], "needs the parameter 'root'"),
+    (["datasets", "verify", "ham10000", "--root", "{tmp}/nowhere"], "doi.org/10.7910/DVN/DBW86T"),
+    (["datasets", "verify", "rsna_pneumonia", "--root", "{tmp}/empty"], "stage_2_train_labels.csv"),
+    (["datasets", "verify", "medmnist", "--root", "{tmp}/empty", "-d", "name=pathmnist"], "pathmnist.npz"),
+    (["datasets", "verify", "digits_grid", "--root", "{tmp}"], "no parameter 'root'"),
+    (["datasets", "verify", "digits_grid", "--split", "all"], "known: test, train, val"),
+    (["datasets", "preview", "digits_grid", "-d", "cels=3", "--out", "{tmp}/s.png"], "did you mean 'cells'?"),
+    (["datasets", "preview", "digits_grid", "--out", "{tmp}/s.doc"], ".png"),
+    (
+        ["datasets", "preview", "image_folder", "--root", "{tmp}/empty", "--out", "{tmp}/s.png"],
+        "images: no such folder",
+    ),
 ]
 
 

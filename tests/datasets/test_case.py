@@ -112,6 +112,20 @@ def test_batches_of_samples_keep_the_order(limit, sizes):
     assert [float(one.outputs[0]) for batch in batches for one in batch] == list(range(sum(sizes)))
 
 
+def test_batches_that_other_processes_load_are_the_same():
+    alone, parallel = (list(sample_batches(Counting(), 3, limit=5, workers=workers)) for workers in (0, 2))
+    assert [[float(one.outputs[0]) for one in batch] for batch in parallel] == [[0.0, 1.0, 2.0], [3.0, 4.0]]
+    assert [len(batch) for batch in parallel] == [len(batch) for batch in alone]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_loading_batches_leaves_the_global_random_state(workers):
+    # A training that validates in between would otherwise depend on how its images are loaded.
+    before = torch.get_rng_state()
+    list(sample_batches(SyntheticLesions(n_images=4, image_size=16), 3, workers=workers))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_samples_are_loaded_when_asked_for():
     dataset = Counting()
     batches = sample_batches(dataset, 2)
