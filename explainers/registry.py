@@ -25,7 +25,16 @@ from .gradient import (
     VarGradExplainer,
 )
 from .nem import NemtExplainer
-from .perturbation import OcclusionExplainer, RelaxExplainer, RiseExplainer, UncertainRelaxExplainer
+from .perturbation import (
+    ExtremalPerturbationExplainer,
+    KernelShapExplainer,
+    LimeExplainer,
+    MeaningfulPerturbationExplainer,
+    OcclusionExplainer,
+    RelaxExplainer,
+    RiseExplainer,
+    UncertainRelaxExplainer,
+)
 
 EXPLAINERS: Catalog[Explainer] = Catalog("explainer", entry_point_group="xaibench.explainers")
 
@@ -54,6 +63,10 @@ for _name, _explainer in {
     "eigencam": EigenCamExplainer,
     "occlusion": OcclusionExplainer,
     "rise": RiseExplainer,
+    "lime": LimeExplainer,
+    "kernel_shap": KernelShapExplainer,
+    "extremal_perturbation": ExtremalPerturbationExplainer,
+    "meaningful_perturbation": MeaningfulPerturbationExplainer,
     "relax": RelaxExplainer,
     "u_relax": UncertainRelaxExplainer,
     "nemt": NemtExplainer,

@@ -20,6 +20,9 @@ _QUICK = {
     "masks": 12,
     "grid": 4,
     "backgrounds": 6,
+    "segments": 6,
+    "areas": (0.2,),
+    "cells": 8,
 }
 
 
