@@ -1,6 +1,7 @@
 """The catalog of explainers."""
 
 from ..datasets import Catalog
+from .attention import AttentionRolloutExplainer, GradientRolloutExplainer
 from .cam import (
     EigenCamExplainer,
     GradCamExplainer,
@@ -69,6 +70,8 @@ for _name, _explainer in {
     "meaningful_perturbation": MeaningfulPerturbationExplainer,
     "relax": RelaxExplainer,
     "u_relax": UncertainRelaxExplainer,
+    "attention_rollout": AttentionRolloutExplainer,
+    "gradient_rollout": GradientRolloutExplainer,
     "nemt": NemtExplainer,
 }.items():
     EXPLAINERS.register(_name, _explainer)
