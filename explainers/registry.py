@@ -1,6 +1,7 @@
 """The catalog of explainers."""
 
 from ..datasets import Catalog
+from .amortized import FastShapExplainer, NnExplainer
 from .attention import AttentionRolloutExplainer, GradientRolloutExplainer
 from .cam import (
     EigenCamExplainer,
@@ -72,6 +73,8 @@ for _name, _explainer in {
     "u_relax": UncertainRelaxExplainer,
     "attention_rollout": AttentionRolloutExplainer,
     "gradient_rollout": GradientRolloutExplainer,
+    "nn_explainer": NnExplainer,
+    "fast_shap": FastShapExplainer,
     "nemt": NemtExplainer,
 }.items():
     EXPLAINERS.register(_name, _explainer)

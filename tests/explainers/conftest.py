@@ -23,6 +23,8 @@ _QUICK = {
     "segments": 6,
     "areas": (0.2,),
     "cells": 8,
+    "width": 4,
+    "coalitions": 2,
 }
 
 

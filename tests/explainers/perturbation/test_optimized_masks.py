@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from xaibench.datasets import InputError
-from xaibench.explainers import Classifier
+from xaibench.datasets import DATASETS, InputError
+from xaibench.explainers import Classifier, load_classifier
 from xaibench.explainers.perturbation import ExtremalPerturbationExplainer, MeaningfulPerturbationExplainer
 from xaibench.explainers.perturbation.blur_levels import blur_levels, gaussian_blur, seen_through
 from xaibench.explainers.perturbation.extremal import area_violation, smooth_maximum, with_mean
@@ -99,13 +99,16 @@ def striped() -> tuple[Tensor, Tensor]:
 
 @pytest.mark.parametrize("variant", ["preserve", "delete", "contrastive"])
 def test_extremal_masks_find_the_corner_at_the_area_asked_for(corners, striped, variant):
-    explainer = ExtremalPerturbationExplainer(corners, areas=(0.1, 0.25), variant=variant, steps=60)
+    explainer = ExtremalPerturbationExplainer(corners, areas=(0.1, 0.25), variant=variant, steps=60, smoothing=0)
     masks = explainer.masks(*striped)
     assert masks.shape == (2, 2, 32, 32)
     for index, area in enumerate((0.1, 0.25)):
         assert (masks[:, index].mean(dim=(1, 2)) - area).abs().max() < 0.02 * area
     maps = explainer.explain(*striped)
     torch.testing.assert_close(maps, masks.mean(dim=1))
+    smooth = ExtremalPerturbationExplainer(corners, areas=(0.1, 0.25), variant=variant, steps=60, smoothing=0.1)
+    wanted = gaussian_blur(maps[:, None], sigma=3.2)[:, 0]
+    torch.testing.assert_close(smooth.explain(*striped), wanted, atol=1e-4, rtol=1e-3)
     for found, corner in zip(maps, (slice(0, 12), slice(20, 32)), strict=True):
         # By chance 0.14. Deletion can take a score away in more places than one.
         assert float(found[corner, corner].sum() / found.sum()) > (0.3 if variant == "delete" else 0.6)
@@ -140,6 +143,7 @@ def test_masks_do_not_depend_on_the_images_per_pass(corners, striped, images_per
         (ExtremalPerturbationExplainer, {"steps": 0}),
         (ExtremalPerturbationExplainer, {"cells": 0}),
         (ExtremalPerturbationExplainer, {"learning_rate": 0.0}),
+        (ExtremalPerturbationExplainer, {"smoothing": -0.1}),
         (ExtremalPerturbationExplainer, {"area_weights": (3.0, 1.0)}),
         (MeaningfulPerturbationExplainer, {"steps": 0}),
         (MeaningfulPerturbationExplainer, {"area_weight": -1.0}),
@@ -149,3 +153,19 @@ def test_masks_do_not_depend_on_the_images_per_pass(corners, striped, images_per
 def test_unusable_parameters_are_refused(corners, explainer, params):
     with pytest.raises(InputError, match=rf"{next(iter(params))} is .*; wanted"):
         explainer(corners, **params)
+
+
+@pytest.mark.slow  # 20,000 passes through the classifier, a minute on a core of one's own
+def test_extremal_perturbation_points_at_lesions():
+    classifier, _ = load_classifier("builtin:lesions_multilabel")
+    dataset = DATASETS.create("synthetic_lesions", task="multilabel", n_images=40, split="test")
+    cases = [
+        (sample.image, target, sample.gt_masks[target])
+        for sample in (dataset[index] for index in range(len(dataset)))
+        for target in sample.outputs.nonzero().flatten().tolist()
+    ][:40]
+    images, gt_masks = torch.stack([case[0] for case in cases]), torch.stack([case[2] for case in cases])
+    maps = ExtremalPerturbationExplainer(classifier).explain(images, torch.tensor([case[1] for case in cases]))
+    peaks = maps.flatten(1).argmax(dim=1, keepdim=True)
+    # Chance is the area of the lesions, 0.08.
+    assert float(gt_masks.flatten(1).gather(1, peaks).float().mean()) >= 0.9
