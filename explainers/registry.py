@@ -1,6 +1,8 @@
 """The catalog of explainers."""
 
 from ..datasets import Catalog
+from .amortized import FastShapExplainer, NnExplainer
+from .attention import AttentionRolloutExplainer, GradientRolloutExplainer
 from .cam import (
     EigenCamExplainer,
     GradCamExplainer,
@@ -24,8 +26,22 @@ from .gradient import (
     SmoothGradExplainer,
     VarGradExplainer,
 )
+<<<<<<< HEAD
 from .nem import NemtExplainer, NemtPublishedExplainer, NemUExplainer
 from .perturbation import OcclusionExplainer, RelaxExplainer, RiseExplainer, UncertainRelaxExplainer
+=======
+from .nem import NemtExplainer
+from .perturbation import (
+    ExtremalPerturbationExplainer,
+    KernelShapExplainer,
+    LimeExplainer,
+    MeaningfulPerturbationExplainer,
+    OcclusionExplainer,
+    RelaxExplainer,
+    RiseExplainer,
+    UncertainRelaxExplainer,
+)
+>>>>>>> explainers
 
 EXPLAINERS: Catalog[Explainer] = Catalog("explainer", entry_point_group="xaibench.explainers")
 
@@ -54,8 +70,16 @@ for _name, _explainer in {
     "eigencam": EigenCamExplainer,
     "occlusion": OcclusionExplainer,
     "rise": RiseExplainer,
+    "lime": LimeExplainer,
+    "kernel_shap": KernelShapExplainer,
+    "extremal_perturbation": ExtremalPerturbationExplainer,
+    "meaningful_perturbation": MeaningfulPerturbationExplainer,
     "relax": RelaxExplainer,
     "u_relax": UncertainRelaxExplainer,
+    "attention_rollout": AttentionRolloutExplainer,
+    "gradient_rollout": GradientRolloutExplainer,
+    "nn_explainer": NnExplainer,
+    "fast_shap": FastShapExplainer,
     "nemt": NemtExplainer,
     "nemt_published": NemtPublishedExplainer,
     "nem_u": NemUExplainer,

@@ -20,6 +20,11 @@ _QUICK = {
     "masks": 12,
     "grid": 4,
     "backgrounds": 6,
+    "segments": 6,
+    "areas": (0.2,),
+    "cells": 8,
+    "width": 4,
+    "coalitions": 2,
 }
 
 

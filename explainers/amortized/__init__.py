@@ -1,0 +1,6 @@
+"""Explainers that are networks: trained once, one pass per map."""
+
+from .fast_shap import FastShapExplainer
+from .nn_explainer import NnExplainer
+
+__all__ = ["FastShapExplainer", "NnExplainer"]
