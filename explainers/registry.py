@@ -26,11 +26,7 @@ from .gradient import (
     SmoothGradExplainer,
     VarGradExplainer,
 )
-<<<<<<< HEAD
 from .nem import NemtExplainer, NemtPublishedExplainer, NemUExplainer
-from .perturbation import OcclusionExplainer, RelaxExplainer, RiseExplainer, UncertainRelaxExplainer
-=======
-from .nem import NemtExplainer
 from .perturbation import (
     ExtremalPerturbationExplainer,
     KernelShapExplainer,
@@ -41,7 +37,6 @@ from .perturbation import (
     RiseExplainer,
     UncertainRelaxExplainer,
 )
->>>>>>> explainers
 
 EXPLAINERS: Catalog[Explainer] = Catalog("explainer", entry_point_group="xaibench.explainers")
 
