@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from .comparison_tables import break_even_table, lead_table
+from .paired import leads
 from .store import RunStore
 from .summary import Stratification, summarize_run
 
@@ -53,6 +55,8 @@ def _markdown(store: RunStore, records: list[dict[str, Any]]) -> str:
         for stratum in dict.fromkeys(record.get("stratum") for record in of_pair):
             own = [record for record in of_pair if record.get("stratum") == stratum]
             parts.append(_section(manifest, entry, own, stratum=stratum))
+        if not any("stratum" in record for record in of_pair):
+            parts[-1] += _comparisons(store, entry, of_pair)
     problems = _problems(store, records)
     if problems:
         parts.append("## Not scored\n\n" + "\n".join(f"- {line}" for line in problems))
@@ -94,6 +98,16 @@ def _section(
         *_relative_table(rows, columns=dict(zip(names, columns, strict=True))),
     ]
     return "\n".join(lines)
+
+
+def _comparisons(store: RunStore, entry: dict[str, Any], records: list[dict[str, Any]]) -> str:
+    """What all cases together say beyond means."""
+    manifest, rows = store.read_manifest(), store.score_frame()
+    own = rows[(rows["dataset"] == entry["dataset"]) & (rows["classifier"] == entry["classifier"])]
+    directions = {metric["name"]: metric["higher_is_better"] for metric in manifest["metrics"]}
+    found = leads(own, higher_is_better=directions, oracles=manifest.get("oracles", ["oracle"]))
+    fits = [fit for fit in manifest["fits"] if fit["classifier"] == entry["classifier"]]
+    return "\n".join(["", *lead_table(found), *break_even_table(records, fits)])
 
 
 def _column(metric: dict[str, Any]) -> str:

@@ -249,7 +249,8 @@ class Workbench:
         identity = [self.explainer_identity(name, classifier_name), classifier.fingerprint, torch.__version__]
         path = self.run_dir / "explainers" / f"{name}-{classifier_name}-{fingerprint(identity)[:8]}.safetensors"
         if not path.is_file():
-            explainer.fit(self.dataset(spec.fit_on[classifier_name]), progress=progress)
+            data = self.dataset(spec.fit_on[classifier_name])
+            explainer.fit(data, checkpoint=path.with_name(f"{path.name}.unfinished"), progress=progress)
             explainer.save(path)
         return explainer_class.load(path, classifier)
 

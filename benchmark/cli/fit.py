@@ -49,7 +49,9 @@ def fit_command(
         raise InputError(
             f"{explainer} has nothing to fit; use it as it is: xaibench explain IMAGE --explainer {explainer}"
         )
-    chosen.fit(DATASETS.create(dataset, **{"split": "train", **dict(dataset_param)}), progress=True)
+    data = DATASETS.create(dataset, **{"split": "train", **dict(dataset_param)})
+    # The same command goes on where a killed one was.
+    chosen.fit(data, checkpoint=out.with_name(f"{out.name}.unfinished"), progress=True)
     chosen.save(out)
     record = chosen.fit_record or {}
     click.echo(f"{out}: fitted in {record.get('fit_seconds', 0.0):.0f} s")

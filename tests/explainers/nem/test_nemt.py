@@ -370,22 +370,64 @@ def test_the_stride_decides_what_is_read(shared_classifier, finest_stride, layer
     assert len(explainer._build().layers) == layers
 
 
-@pytest.mark.parametrize("model", ["resnet10t", "tf_efficientnet_lite0"])
-def test_timm_networks_and_odd_sizes(make_blobs, model):
-    network = Architecture(type="timm", params={"model": model}).build(3, 3)
-    blobs = make_blobs(n_images=4, image_size=50)
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("model", ["resnet10t", "tf_efficientnet_lite0", "convnext_atto", "vit_tiny_patch16_224"])
+def test_networks_of_timm_channels_and_odd_sizes(make_blobs, model, channels):
+    network = Architecture(type="timm", params={"model": model}).build(3, channels)
+    blobs = make_blobs(n_images=4, image_size=64, channels=channels)
     classifier = Classifier(
         network.module,
         task="multiclass",
         output_names=blobs.info.output_names,
         mean=network.mean,
         std=network.std,
-        image_size=50,
+        channels=channels,
+        image_size=64,
     )
     explainer = NemtExplainer(classifier, steps=1, batch_size=2, widths=(8,))
     explainer.fit(blobs)
-    for size in ((50, 50), (64, 64), (67, 45)):
-        masks, scores = explainer.explain_with_scores(torch.rand(2, 3, *size))
-        assert masks.shape == (2, *size)
-        assert masks.isfinite().all()
-        assert scores.shape == (2, 3)
+    for size in ((64, 64), (80, 96), (67, 75)):
+        images = torch.rand(2, channels, *size)
+        maps, scores = explainer.explain_with_scores(images)
+        assert maps.shape == (2, *size)
+        assert maps.isfinite().all()
+        assert torch.equal(scores, classifier.scores(images))
+
+
+def test_a_module_of_ones_own_with_layers_named(blobs, make_batch):
+    module = nn.Sequential()
+    module.add_module("first", nn.Conv2d(3, 6, 3, stride=2, padding=1))
+    module.add_module("bend", nn.ReLU())
+    module.add_module("second", nn.Conv2d(6, 8, 3, stride=2, padding=1))
+    module.add_module("pool", nn.AdaptiveAvgPool2d(1))
+    module.add_module("flat", nn.Flatten())
+    module.add_module("head", nn.Linear(8, 3))
+    classifier = Classifier(
+        module, task="multiclass", output_names=["a", "b", "c"], image_size=32, feature_layers=("bend", "second")
+    )
+    explainer = NemtExplainer(classifier, **QUICK)
+    explainer.fit(blobs)
+    assert network_of(explainer).layers == ("bend", "second")
+    assert make_batch().explained_by(explainer).shape == (8, 32, 32)
+
+
+@pytest.mark.parametrize("side", [64, 512])
+def test_small_and_large_images(make_classifier, make_blobs, side):
+    classifier = make_classifier(image_size=side)
+    explainer = NemtExplainer(classifier, steps=1, batch_size=1, widths=(4,))
+    explainer.fit(make_blobs(n_images=2, image_size=side))
+    # At half the resolution of small images, at a quarter of that of large ones.
+    finest = classifier.features(torch.rand(1, 3, side, side))[-len(network_of(explainer).layers)]
+    assert finest.shape[-1] == side // (2 if side == 64 else 4)
+    assert explainer.explain_with_scores(torch.rand(1, 3, side, side))[0].shape == (1, side, side)
+
+
+def test_another_network_gets_another_decoder_and_map(make_classifier, blobs, make_batch):
+    """Parameter randomization, the retrained mask: what the decoder learned is about this classifier."""
+    batch, maps = make_batch(), []
+    for seed in (0, 1):
+        explainer = NemtExplainer(make_classifier(seed=seed), **QUICK)
+        explainer.fit(blobs)
+        maps.append(batch.explained_by(explainer))
+    correlation = torch.corrcoef(torch.stack([m.flatten() for m in maps]))[0, 1]
+    assert float(correlation) < 0.9

@@ -1,0 +1,61 @@
+"""Tables below a leaderboard: the first against the second, and when a fit pays off."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from .break_even import break_even_images
+from .paired import Lead
+
+
+def lead_table(leads: Sequence[Lead]) -> list[str]:
+    """Lines of Markdown: who leads each metric by how much; empty without leads."""
+    if not leads:
+        return []
+    lines = [
+        "",
+        "First against second of all but oracles, paired by image:",
+        "",
+        "| metric | first | second | mean difference | p (Wilcoxon) | images |",
+        "| --- | --- | --- | ---: | ---: | ---: |",
+    ]
+    for lead in leads:
+        p_value = "–" if lead.p_value is None else f"{lead.p_value:.1e}"
+        lines.append(
+            f"| {lead.metric.replace('_', ' ')} | {lead.first} | {lead.runner_up} | {lead.difference:+.3f} | {p_value} "
+            f"| {lead.n_images} |"
+        )
+    return lines
+
+
+def break_even_table(records: Sequence[dict[str, Any]], fits: Sequence[dict[str, Any]]) -> list[str]:
+    """Lines of Markdown: after how many images each fit pays off against each rival that needs none.
+
+    Args:
+        records: Summary of one dataset and classifier, as plain data.
+        fits: Fits of that classifier, from the manifest.
+    """
+    costs = {r["explainer"]: r for r in records if not r["is_control"] and r["explain_seconds_per_image"] is not None}
+    fitted = [fit for fit in fits if fit["explainer"] in costs]
+    rivals = [name for name, record in costs.items() if not record["fit_seconds"]]
+    if not fitted or not rivals:
+        return []
+    lines = [
+        "",
+        "Images after which a fit has paid off against a rival that needs none, by the times above, and its cost in "
+        "passes of one image through the classifier:",
+        "",
+        "| fitted | passes | " + " | ".join(rivals) + " |",
+        "| --- | ---: |" + " ---: |" * len(rivals),
+    ]
+    for fit in fitted:
+        cells = [
+            break_even_images(
+                fit_seconds=fit["fit_seconds"],
+                own_seconds=costs[fit["explainer"]]["explain_seconds_per_image"],
+                rival_seconds=costs[name]["explain_seconds_per_image"],
+            )
+            for name in rivals
+        ]
+        shown = " | ".join("never" if n is None else f"{n:,}" for n in cells)
+        lines.append(f"| {fit['explainer']} | {fit.get('fit_forward_passes', 0):,} | {shown} |")
+    return lines
