@@ -61,6 +61,4 @@ def regions_of_others(case: Case) -> Tensor:
     are_labels = bool(((outputs == 0) | (outputs == 1)).all())
     if masks is None or not are_labels:
         return torch.zeros(case.sample.image.shape[-2:], dtype=torch.bool)
-    present = outputs == 1
-    present[case.target] = False
-    return masks[present].any(dim=0) & ~masks[case.target]
+    return masks[outputs == 1].any(dim=0) & ~masks[case.target]

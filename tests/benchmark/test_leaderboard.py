@@ -13,7 +13,7 @@ from xaibench.benchmark.leaderboard import render_leaderboard
 from xaibench.benchmark.runner import run_suite
 from xaibench.benchmark.store import RunStore
 from xaibench.benchmark.suite import ClassifierSpec, DatasetSpec, ExplainerSpec, MetricSpec, Suite
-from xaibench.benchmark.summary import summarize_run
+from xaibench.benchmark.summary import _ignoring_target, summarize_run
 from xaibench.datasets import DATASETS, Dataset, InputError
 
 METRICS = {
@@ -52,6 +52,16 @@ def test_explainers_that_ignore_the_target_are_flagged(store: RunStore) -> None:
     assert "*blob*†" in text
     assert "**saliency** |" in text
     assert "† gives the same map for every target" in text
+
+
+@pytest.mark.parametrize(
+    ("scores", "is_flagged"), [((1.0, 1.0), True), ((1.0, 1.0 - 1e-9), True), ((1.0, 0.99), False), ((0.0, 0.0), False)]
+)
+def test_one_map_that_differs_lifts_the_flag(scores: tuple[float, ...], is_flagged: bool) -> None:
+    facts = {"dataset": "d", "classifier": "c", "explainer": "a", "metric": "random_logit"}
+    rows = pd.DataFrame([{**facts, "status": "ok", "score": score} for score in scores])
+    failed = pd.DataFrame([{**facts, "explainer": "b", "status": "error", "score": None}])
+    assert _ignoring_target(pd.concat([rows, failed])) == {("d", "c", "a"): is_flagged}, "b was never compared"
 
 
 def test_metrics_that_do_not_apply_to_every_case_say_to_how_many(store: RunStore) -> None:

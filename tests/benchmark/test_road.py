@@ -90,6 +90,17 @@ def test_the_score_is_the_mean_answer_without_the_most_relevant_pixels() -> None
     assert found[0] != found[1]
 
 
+def test_noise_comes_upon_imputed_pixels_alone() -> None:
+    raw, batch = random_batch(2, side=10)
+    classifier = tiny_classifier()
+    context = ScoringContext(classifier=classifier)
+    nothing = METRICS.create("road", fractions=[1e-3]).score(prepare(raw, chain="positive"), batch, context=context)
+    for value, case in zip(nothing.tolist(), batch.cases, strict=True):
+        with torch.no_grad():
+            answer = float(classifier.scores(case.sample.image[None])[0, case.target])
+        assert value == pytest.approx(answer, abs=1e-6), "none of the 100 pixels is removed"
+
+
 @pytest.mark.parametrize(
     ("fractions", "wanted"),
     [

@@ -1,24 +1,77 @@
-"""How much more than a prediction does a prediction with its explanation cost?
+"""How much more than a prediction does a prediction with its explanation cost, and what do rivals cost?
 
-Prints the ratio of NEMt's one pass (scores and masks) to the classifier's plain forward pass, measured alternately in
-one run, so that a noisy machine disturbs both alike.
+Prints, per network, the ratio of NEMt's one pass (scores and map) to the classifier's plain forward pass, measured
+alternately in one run, so that a noisy machine disturbs both alike; then rivals on the same images, per image, as
+multiples of NEMt's whole pass and of what the explanation adds to the prediction.
 """
 
 import argparse
 from statistics import median
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from xaibench.benchmark.clock import device_name, timed
 from xaibench.benchmark.runner import choose_device
 from xaibench.datasets import SyntheticLesions, Task
-from xaibench.explainers import Architecture, Classifier, NemtExplainer
+from xaibench.explainers import EXPLAINERS, Architecture, Classifier, NemtExplainer
+
+RIVALS: dict[str, dict[str, Any]] = {"integrated_gradients": {"steps": 50}, "extremal_perturbation": {}}
+
+
+def measure(model: str, arguments: argparse.Namespace, device: torch.device) -> None:
+    """Print the lines of one network."""
+    network = Architecture(type="timm", params={"model": model}).build(7, 3)
+    classifier = Classifier(
+        network.module,
+        task=Task.MULTICLASS,
+        output_names=[f"output{k}" for k in range(7)],
+        mean=network.mean,
+        std=network.std,
+        image_size=arguments.size,
+    ).to(device)
+    explainer = NemtExplainer(classifier, steps=1, batch_size=2)
+    explainer.fit(SyntheticLesions(split="train", n_images=2, image_size=arguments.size))
+    images = torch.rand(arguments.batch, 3, arguments.size, arguments.size, device=device)
+
+    def predict() -> Tensor:
+        with torch.no_grad():
+            return classifier.scores(images)
+
+    pairs = []
+    for _ in range(arguments.repeats + 2):
+        plain = timed(predict, device=device)
+        both = timed(lambda: explainer.explain_with_scores(images), device=device)
+        if not torch.equal(plain.result, both.result[1]):
+            raise SystemExit("the prediction differs")
+        pairs.append((plain.seconds, both.seconds))
+    pairs = pairs[2:]  # the first ones warm up
+    forward, whole = (median(seconds) / arguments.batch for seconds in zip(*pairs, strict=True))
+    ratio = median(both / plain for plain, both in pairs)
+    parameters = (explainer.fit_record or {})["parameters"]
+    print(
+        f"{model}: forward {1000 * forward:.1f} ms an image, prediction and map {1000 * whole:.1f} ms, "
+        f"ratio {ratio:.3f}; decoder of {parameters / 1e6:.2f} M parameters"
+    )
+    some = images[: arguments.rival_images]
+    targets = torch.zeros(len(some), dtype=torch.int64, device=device)
+    for name in arguments.rivals:
+        rival = EXPLAINERS.create(name, classifier, **RIVALS[name])
+        seconds = timed(lambda: rival.explain(some, targets), device=device).seconds / len(some)  # noqa: B023
+        added = max(ratio - 1, 1e-3) * forward
+        print(
+            f"  {name} {RIVALS[name] or ''}: {1000 * seconds:.0f} ms an image, {seconds / whole:.0f} x the whole pass, "
+            f"{seconds / added:.0f} x what the map adds to the prediction"
+        )
 
 
 def main() -> None:
-    """Measure and print one line per network."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", nargs="+", default=["tf_efficientnet_lite0"], help="timm models")
+    parser.add_argument("--models", nargs="+", default=["tf_efficientnet_lite0", "resnet50"], help="timm models")
+    parser.add_argument("--rivals", nargs="*", default=[], choices=list(RIVALS), help="rivals to time as well")
+    parser.add_argument("--rival-images", type=int, default=1, help="images that rivals explain")
     parser.add_argument("--size", type=int, default=224, help="image side in pixels")
     parser.add_argument("--batch", type=int, default=16, help="images per call")
     parser.add_argument("--repeats", type=int, default=15, help="timed pairs")
@@ -29,32 +82,7 @@ def main() -> None:
     device = choose_device(arguments.device)
     print(f"{device_name(device)}, {arguments.threads} threads, batch {arguments.batch}, {arguments.size} px")
     for model in arguments.models:
-        network = Architecture(type="timm", params={"model": model}).build(7, 3)
-        classifier = Classifier(
-            network.module,
-            task=Task.MULTICLASS,
-            output_names=[f"output{k}" for k in range(7)],
-            mean=network.mean,
-            std=network.std,
-            image_size=arguments.size,
-        ).to(device)
-        explainer = NemtExplainer(classifier, finest_stride=4, steps=1, batch_size=2)
-        explainer.fit(SyntheticLesions(split="train", n_images=2, image_size=arguments.size))
-        images = torch.rand(arguments.batch, 3, arguments.size, arguments.size, device=device)
-        pairs = []
-        for _ in range(arguments.repeats + 2):
-            with torch.no_grad():
-                plain = timed(lambda: classifier.scores(images), device=device)  # noqa: B023 - called at once
-            both = timed(lambda: explainer.explain_with_scores(images), device=device)  # noqa: B023
-            if not torch.equal(plain.result, both.result[1]):
-                raise SystemExit("the prediction differs")
-            pairs.append((plain.seconds, both.seconds))
-        pairs = pairs[2:]  # the first ones warm up
-        ratio = median(both / plain for plain, both in pairs)
-        print(
-            f"{model}: forward {1000 * median(p for p, _ in pairs):.1f} ms, prediction and mask "
-            f"{1000 * median(b for _, b in pairs):.1f} ms, ratio {ratio:.3f}"
-        )
+        measure(model, arguments, device)
 
 
 if __name__ == "__main__":
