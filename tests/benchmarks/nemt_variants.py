@@ -118,7 +118,7 @@ def scored(explainer: Any, cases: list[CaseBatch], metrics: dict[str, Any], clas
 
 def draw(frame: pd.DataFrame, path: Path) -> None:
     """Concentration against faithfulness; a line joins the contrasts of one variant."""
-    import matplotlib.pyplot as plt  # noqa: PLC0415 - slow to import
+    import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(9, 6), layout="constrained")
     fills = [name for name in frame if str(name).startswith("insertion_minus_deletion")]
