@@ -18,8 +18,8 @@ class FastShapExplainer(FittedExplainer):
 
     References:
         Jethani et al., ICLR 2022, sections 3.1 and 3.2 (the values of all cells sum to the change of the score).
-        Deviates from the paper: the classifier itself answers for images with hidden cells, in mean colour, in the place of a
-        surrogate trained for them; a smaller network.
+        Deviates from the paper: the classifier itself answers for images with hidden cells, in mean colour, in the
+        place of a surrogate trained for them; a smaller network.
     """
 
     family = "amortized"

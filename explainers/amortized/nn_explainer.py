@@ -18,8 +18,8 @@ class NnExplainer(FittedExplainer):
 
     References:
         Stalder et al., NeurIPS 2022, section 3: classification of what the mask keeps, entropy of what it leaves, area
-        and smoothness. Deviates from the paper: the classes explained in training are those that the classifier predicts,
-        not labels; one class per image and step; no bounds on the area of single classes; a smaller network.
+        and smoothness. Deviates from the paper: the classes explained in training are those that the classifier
+        predicts, not labels; one class per image and step; no bounds on the area of single classes; a smaller network.
     """
 
     family = "amortized"

@@ -14,7 +14,8 @@ class RelaxExplainer(RandomMaskExplainer):
     """Random masks weighted by the similarity of the masked image's embedding to the image's own; needs no labels.
 
     References:
-        Wickstrøm et al., IJCV 2023, equation 4, with cosine similarity and masks as in RISE.
+        Wickstrøm et al., IJCV 2023, with cosine similarity and masks as in RISE. Similarities are averaged with the
+        masks as weights: divided by how often a pixel was shown, not by the number of masks.
     """
 
     citation = "Wickstrøm et al., IJCV 2023"
@@ -45,7 +46,7 @@ class RelaxExplainer(RandomMaskExplainer):
         return torch.stack([self._importance_and_uncertainty(image)[0] for image in images]).float()
 
     def _importance_and_uncertainty(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Importance R (equation 4) and uncertainty U, the spread of similarities about R (equation 6): (H, W) each."""
+        """Weighted mean of the similarities, and their weighted variance about it: (H, W) each."""
         with torch.no_grad():
             own = self.classifier.embedding(image[None])
 
@@ -59,11 +60,9 @@ class RelaxExplainer(RandomMaskExplainer):
             respond=similarity,
             passes=self._passes,
         )
-        shown, first, second = moments
-        importance = first
-        # The mean of (s - R)² M, multiplied out, so that one pass over the masks suffices.
-        uncertainty = second - 2 * importance * first + importance.square() * shown
-        return importance, uncertainty.clamp(min=0)
+        shown = moments[0].clamp(min=1e-12)
+        importance = moments[1] / shown
+        return importance, (moments[2] / shown - importance.square()).clamp(min=0)
 
 
 class UncertainRelaxExplainer(RelaxExplainer):

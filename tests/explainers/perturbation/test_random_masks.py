@@ -75,8 +75,9 @@ def naive_relax(explainer: RelaxExplainer, image: Tensor) -> tuple[Tensor, Tenso
             float(cosine_similarity(classifier.embedding((image * mask + 0.5 * (1 - mask))[None]), own)[0])
             for mask in masks
         ]
-    importance = sum(s * mask for s, mask in zip(similarities, masks, strict=True)) / len(masks)
-    uncertainty = sum((s - importance) ** 2 * mask for s, mask in zip(similarities, masks, strict=True)) / len(masks)
+    shown = sum(masks)
+    importance = sum(s * mask for s, mask in zip(similarities, masks, strict=True)) / shown
+    uncertainty = sum((s - importance) ** 2 * mask for s, mask in zip(similarities, masks, strict=True)) / shown
     return importance, uncertainty
 
 
