@@ -1,10 +1,10 @@
 """Explainers: who explains, behind one interface."""
 
 from .artefact import write_atomically
+from .augmentation import AugmentName
 from .classifiers import (
     ARCHITECTURES,
     Architecture,
-    AugmentName,
     Classifier,
     ClassifierTraining,
     Performance,

@@ -5,8 +5,10 @@ from typing import Any
 
 import click
 import torch
+from tqdm import tqdm
 
 from ...datasets import InputError, closest_match
+from ...datasets.folder_layout import find_images
 from ...datasets.image_files import read_image
 from ...explainers import EXPLAINERS, Classifier, Explainer, load_classifier
 from ..figures import draw_explanation, save_figure
@@ -26,7 +28,7 @@ from .options import FILE, device_option, params_option
 @params_option("-p", "--param", what="explainer")
 @click.option("--weights", help="What was fitted, for explainers that learn: a file, or builtin:NAME.")
 @click.option("--target", help="Output to explain, by name or index.  [default: the highest score]")
-@click.option("--out", type=FILE, required=True, help="Picture to write (.png).")
+@click.option("--out", type=FILE, required=True, help="Picture to write (.png), or folder for pictures.")
 @device_option
 def explain_command(
     image: Path,
@@ -38,23 +40,37 @@ def explain_command(
     out: Path,
     device: DeviceChoice,
 ) -> None:
-    """Explain one IMAGE: the original beside an overlay of the explanation."""
+    """Explain an IMAGE, or every image of a folder: the original beside an overlay of the explanation."""
     classifier = load_classifier(classifier_file)[0].to(choose_device(device))
     chosen = _make_explainer(explainer, classifier, weights, dict(param))
+    if not image.is_dir():
+        click.echo(_explained(image, chosen, explainer, target, out))
+        return
+    if out.suffix:
+        raise InputError(f"--out is {out}, a file, and {image} is a folder of images; name a folder for the pictures")
+    paths = find_images(image)
+    for stem, path in tqdm(paths.items(), desc="explaining", unit="image"):
+        _explained(path, chosen, explainer, target, out / f"{stem}.png")
+    click.echo(f"{out}: {len(paths)} images explained by {explainer}")
+
+
+def _explained(image: Path, explainer: Explainer, name: str, target: str | None, out: Path) -> str:
+    """Draw one picture; returns what there is to say about it."""
+    classifier = explainer.classifier
     pixels = read_image(image, image_size=classifier.image_size, channels=classifier.channels)
     batch = pixels[None].to(classifier.device)
     with torch.no_grad():
         scores = classifier.scores(batch)[0].cpu()
     index = int(scores.argmax()) if target is None else _target_index(target, classifier.output_names)
-    raw = chosen.explain(batch, torch.tensor([index], device=classifier.device)).cpu()
+    raw = explainer.explain(batch, torch.tensor([index], device=classifier.device)).cpu()
     prepared = prepare(raw, chain="positive")
-    name, score = classifier.output_names[index], float(scores[index])
+    output, score = classifier.output_names[index], float(scores[index])
     figure = draw_explanation(
-        pixels, prepared.maps[0], title=f"{name} {score:.2f}", subtitle=f"{explainer}: what speaks for {name}"
+        pixels, prepared.maps[0], title=f"{output} {score:.2f}", subtitle=f"{name}: what speaks for {output}"
     )
     save_figure(figure, out)
     empty = " The map is empty: nothing speaks for this output." if bool(prepared.degenerate[0]) else ""
-    click.echo(f"{out}: {name} (score {score:.3f}) explained by {explainer}.{empty}")
+    return f"{out}: {output} (score {score:.3f}) explained by {name}.{empty}"
 
 
 def _make_explainer(name: str, classifier: Classifier, weights: str | None, params: dict[str, Any]) -> Explainer:

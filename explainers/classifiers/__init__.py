@@ -1,7 +1,6 @@
 """Classifiers: what is explained, frozen."""
 
 from .architectures import ARCHITECTURES, Network
-from .augmentation import AugmentName
 from .checkpoint import Architecture, builtin_checkpoints, checkpoint_path, load_classifier, save_classifier
 from .classifier import Classifier, capture_outputs
 from .performance import Performance, measure_performance
@@ -10,7 +9,6 @@ from .training import ClassifierTraining, evaluate_classifier, train_classifier
 __all__ = [
     "ARCHITECTURES",
     "Architecture",
-    "AugmentName",
     "Classifier",
     "ClassifierTraining",
     "Network",

@@ -12,10 +12,10 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from ...datasets import Dataset, InputError, Sample, Task, sample_batches
+from ..augmentation import AugmentName, augmented, partly_removed
 from ..memory_layout import to_device
 from ..randomness import seeded
 from ..schedule import one_cycle
-from .augmentation import AugmentName, augmented, partly_removed
 from .checkpoint import Architecture
 from .classifier import Classifier
 from .performance import Performance, measure_performance

@@ -54,18 +54,3 @@ def step_indices(indices: Sequence[int], *, batch_size: int, step: int, seed: in
 def load_images(dataset: Dataset, indices: Sequence[int]) -> Tensor:
     """Images of a dataset, float32 (B, C, H, W) in [0, 1]."""
     return torch.stack([dataset[index].image for index in indices])
-
-
-def augmented(images: Tensor, kind: str, generator: torch.Generator) -> Tensor:
-    """Flip and turn a batch.
-
-    Args:
-        images: (B, C, H, W).
-        kind: As in `DecoderTraining`.
-        generator: Source of randomness.
-    """
-    if kind != "none" and torch.rand((), generator=generator) < 0.5:
-        images = images.flip(-1)
-    if kind == "flips":
-        images = torch.rot90(images, int(torch.randint(4, (), generator=generator)), dims=(-2, -1))
-    return images

@@ -2,6 +2,7 @@
 
 from typing import Any, Literal
 
+from ..augmentation import AugmentName
 from ..classifiers import Classifier
 from .explainer import NemExplainer
 from .removal import RemovalName
@@ -36,7 +37,7 @@ class NemUExplainer(NemExplainer):
         area_weights: tuple[float, float] = (0.03, 0.125),
         temperatures: tuple[float, float] = (1.0, 2.0),
         removals: tuple[RemovalName, ...] = ("mean", "blur", "noise"),
-        augment: Literal["flips", "mirror", "none"] = "flips",
+        augment: AugmentName = "flips",
         widths: tuple[int, ...] = (64, 32, 24),
         finest_stride: int | None = None,
         smoothing: SmoothingName = "gaussian",

@@ -4,6 +4,7 @@ from typing import Literal
 
 from torch import Tensor
 
+from ..augmentation import AugmentName
 from ..classifiers import Classifier
 from .explainer import NemExplainer
 from .removal import RemovalName
@@ -41,7 +42,7 @@ class NemtExplainer(NemExplainer):
         leakage_weight: float = 0.5,
         random_target_share: float = 0.15,
         removals: tuple[RemovalName, ...] = ("mean", "blur", "noise", "noise", "other"),
-        augment: Literal["flips", "mirror", "none"] = "flips",
+        augment: AugmentName = "flips",
         patience: int = 5,
         validation_images: int = 64,
         mixed_precision: bool = True,

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from ..augmentation import AugmentName
 from ..classifiers import Classifier
 from .explainer import NemExplainer
 from .settings import DecoderTraining
@@ -31,7 +32,7 @@ class NemtPublishedExplainer(NemExplainer):
         optimizer: Literal["adamw", "prodigy"] = "adamw",
         learning_rate: float = 4e-3,
         weight_decay: float = 0.01,
-        augment: Literal["flips", "mirror", "none"] = "flips",
+        augment: AugmentName = "flips",
         widths: tuple[int, ...] = (256, 128, 64, 32, 16),
         finest_stride: int | None = None,
         smoothing_sigma: float = 0.016,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...datasets import InputError
+from ..augmentation import AugmentName
 from .removal import RemovalName
 
 
@@ -26,7 +27,7 @@ class DecoderTraining:
         random_target_share: Share of the images that are asked for a random target, so that masks of absent targets
             become empty.
         removals: What removed pixels may become, one drawn per image.
-        augment: ``flips`` (and quarter turns, for images without an upright), ``mirror`` (left-right) or ``none``.
+        augment: As in `AugmentName`.
         patience: Validations without progress, of twenty in all, after which training stops; they count from half of
             the steps on, when the weights of the loss have their last values.
         validation_images: Images held out for them, or fewer: at most a tenth of the data.
@@ -44,7 +45,7 @@ class DecoderTraining:
     leakage_weight: float = 0.5
     random_target_share: float = 0.15
     removals: tuple[RemovalName, ...] = ("mean", "blur", "noise", "noise", "other")
-    augment: Literal["flips", "mirror", "none"] = "flips"
+    augment: AugmentName = "flips"
     patience: int = 5
     validation_images: int = 64
     mixed_precision: bool = True

@@ -10,9 +10,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ...datasets import InputError
+from ..augmentation import augmented
 from ..fitted import FitRequest
 from ..schedule import one_cycle
-from .batches import VALIDATION, augmented, load_images, split_indices, step_indices, stream
+from .batches import VALIDATION, load_images, split_indices, step_indices, stream
 from .judging import frozen_parameters, judge
 from .network import MaskNetwork
 from .resume import Progress, load_state, save_state
@@ -77,7 +78,7 @@ def train_decoder(
             generator = stream(seed, state.step)
             area_weight = _anneal(network, settings, state.step)
             chosen = step_indices(indices, batch_size=settings.batch_size, step=state.step, seed=seed)
-            images = augmented(load_images(request.dataset, chosen), settings.augment, generator)
+            images = augmented(load_images(request.dataset, chosen), settings.augment, generator=generator)
             terms, has_area = judge(network, teacher, images, settings=settings, generator=generator)
             loss = terms.loss(area_weight=area_weight, leakage_weight=settings.leakage_weight, has_area=has_area)
             kept = f"; step {state.curve[-1]['step']} is kept in {checkpoint}" if checkpoint and state.curve else ""

@@ -119,6 +119,11 @@ BAD_INPUT = [
         ],
         "key=value",
     ),
+    (
+        ["explain", "{tmp}/empty", *["--classifier", "{clf}", "--explainer", "sobel", "--out", "{tmp}/o"]],
+        "no image in it",
+    ),
+    (["explain", "{tmp}", *["--classifier", "{clf}", "--explainer", "sobel", "--out", "{tmp}/h.png"]], "name a folder"),
     (["list", "explainer"], "explainers"),
     (["train-classifier", *["--dataset", "synthetic_lesion", "--out", "{tmp}/c.safetensors"]], "'synthetic_lesions'?"),
     (["train-classifier", *["--dataset", "image_folder", "--out", "{tmp}/c.safetensors"]], "'root'"),
@@ -208,6 +213,18 @@ def test_train_fit_and_explain_one_image(small_checkpoint: Path, photo: Path, tm
     with Image.open(picture) as image:
         width, height = image.size
     assert width > height > 200
+
+
+def test_every_image_of_a_folder_is_explained(small_checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    for name, value in (("a", 40), ("b", 200)):
+        Image.new("RGB", (40, 32), (value, 90, 90)).save(tmp_path / "images" / f"{name}.png")
+    arguments = ["explain", str(tmp_path / "images"), "--classifier", str(small_checkpoint), "--explainer", "sobel"]
+    result = CliRunner().invoke(main, [*arguments, "--out", str(tmp_path / "maps")])
+    assert result.exit_code == 0, result.output
+    assert "2 images explained by sobel" in result.output
+    assert sorted(path.name for path in (tmp_path / "maps").iterdir()) == ["a.png", "b.png"]
+    assert all(Image.open(path).size[0] > 100 for path in (tmp_path / "maps").iterdir())
 
 
 def test_the_leaderboard_has_every_key_in_every_format(run_dir: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from xaibench.explainers import (
     measure_performance,
     train_classifier,
 )
-from xaibench.explainers.classifiers.augmentation import augmented
+from xaibench.explainers.augmentation import augmented
 from xaibench.explainers.classifiers.training import _class_weights
 
 SMALL = Architecture(type="small_resnet", params={"width": 8})

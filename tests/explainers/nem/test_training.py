@@ -6,7 +6,7 @@ import torch
 from xaibench.datasets import InputError, Task
 from xaibench.explainers import NemtExplainer
 from xaibench.explainers.nem import training
-from xaibench.explainers.nem.batches import augmented, split_indices, step_indices, stream
+from xaibench.explainers.nem.batches import split_indices, step_indices, stream
 from xaibench.explainers.nem.judging import frozen_parameters
 from xaibench.explainers.nem.settings import DecoderTraining
 from xaibench.explainers.nem.teachers import output_spread
@@ -50,13 +50,6 @@ def test_at_most_a_tenth_is_held_out(n_images, wanted, held_out):
     train, validation = split_indices(n_images, n_held_out=wanted, seed=4)
     assert len(validation) == held_out
     assert sorted(train + validation) == list(range(n_images))
-
-
-@pytest.mark.parametrize(("kind", "n_variants"), [("none", 1), ("mirror", 2), ("flips", 8)])
-def test_augmentations(kind, n_variants):
-    image = torch.arange(9.0).reshape(1, 1, 3, 3)
-    generator = torch.Generator().manual_seed(0)
-    assert len({tuple(augmented(image, kind, generator).flatten().tolist()) for _ in range(200)}) == n_variants
 
 
 def test_spread_is_the_standard_deviation_of_each_output(make_classifier, make_blobs):
