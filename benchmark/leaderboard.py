@@ -95,7 +95,7 @@ def _section(
         _table_line(["---"] + ["---:"] * (len(header) - 1)),
         *(_table_line(_explainer_cells(row, names)) for row in rows),
         _table_line(["chance", *chances, *[""] * (len(header) - len(names) - 1)]),
-        *_relative_table(rows, columns=dict(zip(names, columns, strict=True))),
+        *_relative_table(rows, columns={m["name"]: _column(m) for m in metrics if m["family"] == "localization"}),
     ]
     return "\n".join(lines)
 
@@ -125,7 +125,7 @@ def _applicability(rows: list[dict[str, dict[str, Any]]], names: list[str]) -> l
 
 
 def _relative_table(rows: list[dict[str, dict[str, Any]]], *, columns: dict[str, str]) -> list[str]:
-    """Explainers between the best control and the oracle, for metrics by which the oracle is better than controls."""
+    """Explainers between the best control and the oracle, by localization, of which alone the oracle is the ceiling."""
     rivals = [row for row in rows if not next(iter(row.values()))["is_control"]]
     shown = [name for name in columns if any(row[name]["relative"] is not None for row in rivals)]
     if not shown:
