@@ -117,7 +117,7 @@ def train_classifier(
                     varied = partly_removed(
                         augmented(images, settings.augment), share=settings.removed_share, mean_color=mean_color
                     )
-                    logits = module((to_device(varied, device) - classifier.mean) / classifier.std)
+                    logits = module((to_device(varied, device, learns=True) - classifier.mean) / classifier.std)
                     loss = _loss(logits, outputs.to(device), task=info.task, weights=weights)
                     if not torch.isfinite(loss):
                         raise InputError(

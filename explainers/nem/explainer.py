@@ -38,6 +38,7 @@ class NemExplainer(FittedExplainer):
         smoothing: SmoothingName,
         smoothing_sigma: float,
         contrast: float,
+        level: float,
         seed: int,
     ) -> None:
         """Bind an unfitted explainer to a classifier.
@@ -52,6 +53,8 @@ class NemExplainer(FittedExplainer):
             smoothing_sigma: Its standard deviation as a share of the image side.
             contrast: Factor on the logits of the map at use, more than 0. It moves no rank: the higher, the more of the
                 relevance lies on the highest pixels.
+            level: Logit at which the map at use begins, in (-4, 4). Nor does it move a rank: the higher, the smaller the
+                core of the map.
             seed: Seed of initial weights and training.
         """
         super().__init__(classifier, seed=seed)
@@ -61,6 +64,9 @@ class NemExplainer(FittedExplainer):
         self.smoothing: SmoothingName = smoothing
         self.smoothing_sigma = smoothing_sigma
         self.contrast = contrast
+        self.level = level
+        if not -4 < level < 4:
+            raise InputError(f"level is {level}; wanted more than -4 and less than 4, where all logits lie")
         if not contrast > 0:
             raise InputError(f"contrast is {contrast}; wanted more than 0")
         self._network: MaskNetwork | None = None
@@ -134,6 +140,7 @@ class NemExplainer(FittedExplainer):
             "smoothing": self.smoothing,
             "smoothing_sigma": self.smoothing_sigma,
             "contrast": self.contrast,
+            "level": self.level,
         }
         # What a member of the family does not take as a parameter is fixed by its class.
         return {name: facts[name] for name in inspect.signature(type(self)).parameters if name in facts}
@@ -154,6 +161,7 @@ class NemExplainer(FittedExplainer):
             smoothing=self.smoothing,
             smoothing_sigma=self.smoothing_sigma * self.classifier.image_size / pixels,
             contrast=self.contrast,
+            level=self.level,
         )
 
     @abstractmethod

@@ -37,7 +37,7 @@ def judge(
     """
     classifier = teacher.classifier
     device = classifier.device
-    images = to_device(images, device)
+    images = to_device(images, device, learns=False)
     network.smooth.generator = generator
     is_mixed = settings.mixed_precision and device.type == "cuda"
     # Masks and scores become float32 before anything is compared.

@@ -43,6 +43,7 @@ class NemUExplainer(NemExplainer):
         smoothing: SmoothingName = "gaussian",
         smoothing_sigma: float = 0.0125,
         contrast: float = 6.0,
+        level: float = 0.0,
         seed: int = 0,
     ) -> None:
         """Bind an unfitted explainer to a classifier or an encoder.
@@ -64,6 +65,7 @@ class NemUExplainer(NemExplainer):
             smoothing: Name of the smoothing operator.
             smoothing_sigma: Its standard deviation as a share of the image side.
             contrast: As in `NemExplainer`.
+            level: See there.
             seed: Seed of initial weights and training.
         """
         training = DecoderTraining(
@@ -88,6 +90,7 @@ class NemUExplainer(NemExplainer):
             smoothing=smoothing,
             smoothing_sigma=smoothing_sigma,
             contrast=contrast,
+            level=level,
             seed=seed,
         )
         self.contrastive = contrastive

@@ -51,6 +51,7 @@ class NemtExplainer(NemExplainer):
         smoothing: SmoothingName = "gaussian",
         smoothing_sigma: float = 0.0125,
         contrast: float = 6.0,
+        level: float = 0.0,
         seed: int = 0,
     ) -> None:
         """Bind an unfitted explainer to a classifier.
@@ -77,6 +78,7 @@ class NemtExplainer(NemExplainer):
             smoothing: Name of the smoothing operator.
             smoothing_sigma: Its standard deviation as a share of the image side.
             contrast: As in `NemExplainer`.
+            level: See there.
             seed: Seed of initial weights and training.
         """
         training = DecoderTraining(
@@ -104,6 +106,7 @@ class NemtExplainer(NemExplainer):
             smoothing=smoothing,
             smoothing_sigma=smoothing_sigma,
             contrast=contrast,
+            level=level,
             seed=seed,
         )
 

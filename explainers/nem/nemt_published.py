@@ -75,6 +75,7 @@ class NemtPublishedExplainer(NemExplainer):
             finest_stride=finest_stride,
             smoothing="random",
             contrast=1.0,
+            level=0.0,
             smoothing_sigma=smoothing_sigma,
             seed=seed,
         )

@@ -22,6 +22,7 @@ class MaskNetwork(nn.Module):
         layers: Names of the classifier's layers that are read, fine to coarse.
         temperature: Scalar factor on the logits of masks; it rises during training.
         contrast: Factor on the logits of the map at use.
+        level: Logit at which the map at use begins.
     """
 
     temperature: Tensor
@@ -36,6 +37,7 @@ class MaskNetwork(nn.Module):
         smoothing: SmoothingName,
         smoothing_sigma: float,
         contrast: float,
+        level: float,
     ) -> None:
         """Build the network.
 
@@ -47,6 +49,7 @@ class MaskNetwork(nn.Module):
             smoothing: Name of the smoothing operator.
             smoothing_sigma: Its standard deviation in pixels of the finest feature maps.
             contrast: Of the map at use, more than 0.
+            level: Of the map at use; 0 is where the area term of the training ends the mask.
         """
         super().__init__()
         self.layers = tuple(layers)
@@ -54,6 +57,7 @@ class MaskNetwork(nn.Module):
         self.smooth = Smoothing(smoothing, sigma=smoothing_sigma)
         self.register_buffer("temperature", torch.ones(()), persistent=False)
         self.contrast = contrast
+        self.level = level
 
     def logits(self, features: Sequence[Tensor], targets: Tensor, *, size: Sequence[int]) -> Tensor:
         """Evidence for the targets: what all maps and masks are made of, and what ranks the pixels.
@@ -80,10 +84,10 @@ class MaskNetwork(nn.Module):
         """The map at use: -ln(1 - mask), in nats, never negative, of a mask of the given contrast.
 
         Masks of independent evidence combine by multiplying what they let through, 1 - mask; in its negative logarithm
-        they add. It ranks pixels as the logits do, also where the mask itself is 1 to all digits, and whatever the
-        contrast.
+        they add. It ranks pixels as the logits do, also where the mask itself is 1 to all digits, and whatever contrast
+        and level.
         """
-        return softplus(self.contrast * logits)
+        return softplus(self.contrast * (logits - self.level))
 
 
 def decoder_inputs(classifier: Classifier, *, finest_stride: int) -> tuple[list[str], list[int], float]:

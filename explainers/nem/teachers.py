@@ -68,7 +68,7 @@ class Teacher(ABC):
     def _masked(self, images: Tensor, masks: Tensor, fill: Tensor) -> Tensor:
         """Images without the mask's pixels, then the mask's pixels alone, (2 B, C, H, W)."""
         both = torch.cat([blend(images, fill, 1 - masks), blend(images, fill, masks)])
-        return to_device(both, images.device)
+        return to_device(both, images.device, learns=False)
 
 
 class ScoreTeacher(Teacher):

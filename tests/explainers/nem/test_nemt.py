@@ -119,7 +119,7 @@ def test_contrast_moves_no_rank_even_where_masks_are_full(shared_classifier, fit
     network = network_of(fitted)
     logits = torch.linspace(-3.99, 3.99, 4096).reshape(1, 64, 64)
     for contrast in (1.0, 6.0, 10.0):
-        maps = MaskNetwork.attributions(SimpleNamespace(contrast=contrast), logits).flatten()
+        maps = MaskNetwork.attributions(SimpleNamespace(contrast=contrast, level=1.0), logits).flatten()
         assert (maps.diff() > 0).all()
     # A mask of that temperature is 1 to all digits on a part of the pixels.
     assert float(torch.sigmoid(10 * logits).flatten().diff().min()) == 0
@@ -211,6 +211,7 @@ def test_settings_survive_the_round_trip(shared_classifier, blobs, tmp_path):
         "removals": ("mean", "other"),
         "ranking_share": 0.25,
         "contrast": 3.0,
+        "level": 0.5,
         "augment": "none",
         "finest_stride": 4,
         "smoothing": "box",
@@ -330,6 +331,12 @@ def test_a_failed_fit_keeps_the_decoder_of_the_last(make_classifier, blobs, batc
 def test_a_contrast_that_ranks_nothing_is_refused(shared_classifier, contrast):
     with pytest.raises(InputError, match=f"contrast is {contrast}; wanted more than 0"):
         NemtExplainer(shared_classifier, contrast=contrast)
+
+
+@pytest.mark.parametrize("level", [-4.0, 4.5])
+def test_a_level_where_no_logit_lies_is_refused(shared_classifier, level):
+    with pytest.raises(InputError, match=f"level is {level}; wanted more than -4 and less than 4"):
+        NemtExplainer(shared_classifier, level=level)
 
 
 def test_data_that_do_not_suit_the_classifier_are_refused(shared_classifier, make_blobs):
