@@ -7,9 +7,9 @@ from torch import Tensor
 def to_device(images: Tensor, device: torch.device | str, *, learns: bool) -> Tensor:
     """Images where they are needed, in the layout in which convolutions are fastest.
 
-    Channels last takes a quarter to a third off the time on CPUs, and on GPUs with tensor cores. But on a CPU the gradient
-    of the weights of a layer of few filters writes beyond its memory (torch 2.15, 4 and 8 filters, 1 and 3 channels: crashes
-    within a few steps, or silence), so that there it serves frozen networks alone.
+    Channels last takes a quarter to a third off the time on CPUs, and on GPUs with tensor cores. But on a CPU the
+    gradient of the weights of a layer of few filters writes beyond its memory (torch 2.15, 4 and 8 filters, 1 and 3
+    channels: crashes within a few steps, or silence), so that there it serves frozen networks alone.
 
     Args:
         images: float32 (B, C, H, W).

@@ -41,7 +41,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "occlusion": ("occlusion", {}),
     "saliency": ("saliency", {}),
 }
-CONTRASTS = (2.0, 6.0, 10.0)
+CONTRASTS = (2.0, 6.0)
 METRIC_IDS: dict[str, tuple[str, dict[str, Any]]] = {
     "relevance_mass_accuracy": ("relevance_mass_accuracy", {}),
     "relevance_rank_accuracy": ("relevance_rank_accuracy", {}),
