@@ -53,8 +53,8 @@ class NemExplainer(FittedExplainer):
             smoothing_sigma: Its standard deviation as a share of the image side.
             contrast: Factor on the logits of the map at use, more than 0. It moves no rank: the higher, the more of the
                 relevance lies on the highest pixels.
-            level: Logit at which the map at use begins, in (-4, 4). Nor does it move a rank: the higher, the smaller the
-                core of the map.
+            level: Logit at which the map at use begins, in (-4, 4). It moves no rank either: the higher, the smaller
+                the core of the map.
             seed: Seed of initial weights and training.
         """
         super().__init__(classifier, seed=seed)
