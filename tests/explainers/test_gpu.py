@@ -87,7 +87,7 @@ def test_fingerprints_do_not_depend_on_the_device(make_classifier):
 
 def test_nemt_is_fitted_on_a_gpu(make_classifier, blobs, make_batch, untouched, tmp_path):
     classifier = make_classifier().cuda()
-    explainer = NemtExplainer(classifier, steps=8, batch_size=6, widths=(8,), fills="mixed")
+    explainer = NemtExplainer(classifier, steps=8, batch_size=6, widths=(8,))
     with untouched(classifier):
         explainer.fit(blobs)
     batch = on_gpu(make_batch())
