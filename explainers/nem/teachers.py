@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -143,14 +143,11 @@ class PublishedTeacher(ScoreTeacher):
     ) -> tuple[list[Tensor], Question]:
         """See `Teacher.ask`."""
         features, question = super().ask(images, layers=layers, generator=generator)
-        only = torch.zeros_like(question.targets)
-        everything = torch.ones_like(question.present)
-        return features, Question(
-            targets=question.targets,
-            masks_asked=only,
-            present=everything,
-            weaker=question.weaker,
-            clean=question.clean,
+        # One mask, whatever is asked, and no image is left out.
+        return features, replace(
+            question,
+            masks_asked=torch.zeros_like(question.targets),
+            present=torch.ones_like(question.present),
         )
 
     def terms(self, question: Question, *, images: Tensor, masks: Tensor, fill: Tensor) -> ObjectiveTerms:
