@@ -17,6 +17,7 @@ from .explainer import Explainer
 from .gradient import (
     DeepLiftExplainer,
     ExpectedGradientsExplainer,
+    FullGradExplainer,
     GradientShapExplainer,
     GuidedBackpropExplainer,
     InputXGradientExplainer,
@@ -55,6 +56,7 @@ for _name, _explainer in {
     "expected_gradients": ExpectedGradientsExplainer,
     "deep_lift": DeepLiftExplainer,
     "lrp": LrpExplainer,
+    "fullgrad": FullGradExplainer,
     "guided_backprop": GuidedBackpropExplainer,
     "guided_gradcam": GuidedGradCamExplainer,
     "gradcam": GradCamExplainer,

@@ -2,6 +2,7 @@
 
 from .basic import GradientShapExplainer, InputXGradientExplainer, IntegratedGradientsExplainer, SaliencyExplainer
 from .deep_lift import DeepLiftExplainer
+from .full_grad import FullGradExplainer
 from .guided import GuidedBackpropExplainer
 from .lrp import LrpExplainer
 from .sampled import ExpectedGradientsExplainer, SmoothGradExplainer, VarGradExplainer
@@ -9,6 +10,7 @@ from .sampled import ExpectedGradientsExplainer, SmoothGradExplainer, VarGradExp
 __all__ = [
     "DeepLiftExplainer",
     "ExpectedGradientsExplainer",
+    "FullGradExplainer",
     "GradientShapExplainer",
     "GuidedBackpropExplainer",
     "InputXGradientExplainer",

@@ -44,7 +44,7 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Fit and explain in this process.
 
     Returns:
-        ``fit_mib`` (None without a fit) and ``explain_mib``; or ``skipped``, why the explainer cannot explain ResNet-50.
+        ``fit_mib`` (None without a fit) and ``explain_mib``; or ``skipped``, why it cannot explain the network.
     """
     torch.manual_seed(0)
     torch.set_num_threads(arguments.threads)
