@@ -6,6 +6,9 @@ from typing import Any
 from .break_even import break_even_images
 from .paired import Lead
 
+# More of them stand in rows, not in columns.
+_MOST_RIVALS = 9
+
 
 def lead_table(leads: Sequence[Lead]) -> list[str]:
     """Lines of Markdown: who leads each metric by how much; empty without leads."""
@@ -39,23 +42,26 @@ def break_even_table(records: Sequence[dict[str, Any]], fits: Sequence[dict[str,
     rivals = [name for name, record in costs.items() if not record["fit_seconds"]]
     if not fitted or not rivals:
         return []
-    lines = [
-        "",
-        "Images after which a fit has paid off against a rival that needs none, by the times above, and its cost in "
-        "passes of one image through the classifier:",
-        "",
-        "| fitted | passes | " + " | ".join(rivals) + " |",
-        "| --- | ---: |" + " ---: |" * len(rivals),
-    ]
+    header = ["fitted", "passes", *rivals]
+    cells = []
     for fit in fitted:
-        cells = [
+        own = costs[fit["explainer"]]["explain_seconds_per_image"]
+        images = [
             break_even_images(
                 fit_seconds=fit["fit_seconds"],
-                own_seconds=costs[fit["explainer"]]["explain_seconds_per_image"],
+                own_seconds=own,
                 rival_seconds=costs[name]["explain_seconds_per_image"],
             )
             for name in rivals
         ]
-        shown = " | ".join("never" if n is None else f"{n:,}" for n in cells)
-        lines.append(f"| {fit['explainer']} | {fit.get('fit_forward_passes', 0):,} | {shown} |")
-    return lines
+        shown = ["never" if n is None else f"{n:,}" for n in images]
+        cells.append([fit["explainer"], f"{fit.get('fit_forward_passes', 0):,}", *shown])
+    if len(rivals) > _MOST_RIVALS:
+        header, *cells = [list(column) for column in zip(header, *cells, strict=True)]
+    return [
+        "",
+        "Images after which a fit has paid off against a rival that needs none, by the times above, and its cost in "
+        "passes of one image through the classifier:",
+        "",
+        *(f"| {' | '.join(row)} |" for row in (header, ["---", *["---:"] * (len(header) - 1)], *cells)),
+    ]

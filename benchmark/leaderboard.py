@@ -5,8 +5,10 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from .census import census_line
 from .comparison_tables import break_even_table, lead_table
 from .paired import leads
+from .score_tables import MOST_COLUMNS, Row, applicability, relative_table, score_tables
 from .store import RunStore
 from .summary import Stratification, summarize_run
 
@@ -49,6 +51,9 @@ def _markdown(store: RunStore, records: list[dict[str, Any]]) -> str:
     parts = [f"# Leaderboard: {suite['name']}"]
     if suite["description"]:
         parts.append(suite["description"])
+    if len(manifest["metrics"]) > MOST_COLUMNS and not any("stratum" in record for record in records):
+        # Too many cells to see at a glance whether one is missing.
+        parts.append(f"{census_line(store)}.")
     for entry in manifest["classifiers"]:
         pair = (entry["dataset"], entry["classifier"])
         of_pair = [record for record in records if (record["dataset"], record["classifier"]) == pair]
@@ -73,29 +78,21 @@ def _section(
     manifest: dict[str, Any], entry: dict[str, Any], records: list[dict[str, Any]], *, stratum: str | None
 ) -> str:
     dataset, metrics = manifest["datasets"][entry["dataset"]], manifest["metrics"]
-    names = [metric["name"] for metric in metrics]
-    columns = [_column(metric) for metric in metrics]
-    header = ["explainer", *columns, "scored", "ms an image", "× forward", "fit s"]
     cases = f"{records[0]['n_cases']} cases" + ("" if stratum is None else f" with a {stratum} prediction")
     facts = f"{dataset['name']} {dataset['version']}, {dataset['task']}, {cases}; classifier: {entry['summary']}."
     notes = [f"{note}." for note in dataset["notes"]]
-    by_explainer: dict[str, dict[str, dict[str, Any]]] = {}
+    by_explainer: dict[str, Row] = {}
     for record in records:
         by_explainer.setdefault(record["explainer"], {})[record["metric"]] = record
-    # Sorted by the first metric; incomplete rows have no rank and come last.
-    rows = sorted(by_explainer.values(), key=lambda row: row[names[0]]["rank"] or len(by_explainer) + 1)
-    notes += _applicability(rows, names)
-    chances = [_number(_mean([row[name]["chance"] for row in rows])) for name in names]
+    rows = list(by_explainer.values())
+    notes += applicability(rows, [metric["name"] for metric in metrics])
     lines = [
         f"## {entry['dataset']} · {entry['classifier']}{'' if stratum is None else f' · {stratum}'}",
         "",
         " ".join([facts, *notes]),
         "",
-        _table_line(header),
-        _table_line(["---"] + ["---:"] * (len(header) - 1)),
-        *(_table_line(_explainer_cells(row, names)) for row in rows),
-        _table_line(["chance", *chances, *[""] * (len(header) - len(names) - 1)]),
-        *_relative_table(rows, columns={m["name"]: _column(m) for m in metrics if m["family"] == "localization"}),
+        *score_tables(rows, metrics),
+        *relative_table(rows, metrics),
     ]
     return "\n".join(lines)
 
@@ -108,63 +105,6 @@ def _comparisons(store: RunStore, entry: dict[str, Any], records: list[dict[str,
     found = leads(own, higher_is_better=directions, oracles=manifest.get("oracles", ["oracle"]))
     fits = [fit for fit in manifest["fits"] if fit["classifier"] == entry["classifier"]]
     return "\n".join(["", *lead_table(found), *break_even_table(records, fits)])
-
-
-def _column(metric: dict[str, Any]) -> str:
-    return f"{metric['name'].replace('_', ' ')} {'↑' if metric['higher_is_better'] else '↓'}"
-
-
-def _applicability(rows: list[dict[str, dict[str, Any]]], names: list[str]) -> list[str]:
-    """Notes on metrics that do not apply to every case, whoever explains."""
-    notes = []
-    for name in names:
-        fewest, n_cases = min(row[name]["n_not_applicable"] for row in rows), rows[0][name]["n_cases"]
-        if fewest:
-            notes.append(f"{name.replace('_', ' ')} applies to {n_cases - fewest} cases.")
-    return notes
-
-
-def _relative_table(rows: list[dict[str, dict[str, Any]]], *, columns: dict[str, str]) -> list[str]:
-    """Explainers between the best control and the oracle, by localization, of which alone the oracle is the ceiling."""
-    rivals = [row for row in rows if not next(iter(row.values()))["is_control"]]
-    shown = [name for name in columns if any(row[name]["relative"] is not None for row in rivals)]
-    if not shown:
-        return []
-    return [
-        "",
-        "Share of the way from the best control (0 %) to the oracle (100 %):",
-        "",
-        _table_line(["explainer", *(columns[name] for name in shown)]),
-        _table_line(["---"] + ["---:"] * len(shown)),
-        *(_table_line([_name_cell(row), *(_percent(row[name]["relative"]) for name in shown)]) for row in rivals),
-    ]
-
-
-def _name_cell(row: dict[str, dict[str, Any]]) -> str:
-    first = next(iter(row.values()))
-    mark = "†" if first["ignores_target"] else ""
-    return f"*{first['explainer']}*{mark}" if first["is_control"] else f"**{first['explainer']}**{mark}"
-
-
-def _explainer_cells(row: dict[str, dict[str, Any]], metrics: list[str]) -> list[str]:
-    first = row[metrics[0]]
-    # A case to which a metric does not apply lacks nothing.
-    lacking = max(record["n_cases"] - record["n_not_applicable"] - record["n_scored"] for record in row.values())
-    cells = [_name_cell(row)]
-    cells += [_score_cell(row[metric]) for metric in metrics]
-    cells.append(f"{first['n_cases'] - lacking} of {first['n_cases']}" if lacking else str(first["n_cases"]))
-    if first["forward_ratio"] is None:
-        return [*cells, "–", "–", "–"]
-    fit = f"{first['fit_seconds']:.0f}" if first["fit_seconds"] else ""
-    return [*cells, f"{1000 * first['explain_seconds_per_image']:.2f}", f"{first['forward_ratio']:.2f}", fit]
-
-
-def _score_cell(record: dict[str, Any]) -> str:
-    if record["mean"] is None:
-        return "–"
-    low, high, rank = record["ci_low"], record["ci_high"], record["rank"]
-    interval = "" if low is None else f" [{_number(low)}, {_number(high)}]"
-    return f"{_number(record['mean'])}{interval}{'' if rank is None else f' #{rank}'}"
 
 
 def _problems(store: RunStore, records: list[dict[str, Any]]) -> list[str]:
@@ -195,22 +135,3 @@ def _legend(manifest: dict[str, Any]) -> str:
         "and × forward: median of synchronized, warmed-up calls, and their ratio to the classifier's plain forward "
         f"pass on the same batch. Sources: {sources}."
     )
-
-
-def _table_line(cells: list[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.2f}" if abs(value) >= 1.995 else f"{value:.3f}"
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.0f} %"
-
-
-def _mean(values: list[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None

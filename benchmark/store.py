@@ -99,6 +99,10 @@ class RunStore:
         contents = (self._read(cell_id) for cell_id in self.read_manifest()["cells"])
         return {Cell(**c["cell"]): c["failure"] for c in contents if c is not None and c["failure"] is not None}
 
+    def unfinished(self) -> list[str]:
+        """Ids of the cells that the run has not come to, or was stopped before."""
+        return [cell_id for cell_id in self.read_manifest()["cells"] if self._read(cell_id) is None]
+
     def skipped(self) -> dict[tuple[str, str], str]:
         """Per classifier and explainer, why it was skipped."""
         contents = (self._read(cell_id) for cell_id in self.read_manifest()["cells"])

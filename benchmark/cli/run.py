@@ -6,7 +6,9 @@ from pathlib import Path
 import click
 import torch
 
+from ..census import census_line
 from ..runner import DeviceChoice, run_suite
+from ..store import RunStore
 from ..suite import load_suite
 from .options import FOLDER, device_option, threads_option
 
@@ -45,6 +47,7 @@ def run_command(
     click.echo(
         f"{outcome.n_cells} cells in {run_dir} ({kept} were there). Next: xaibench leaderboard {run_dir} --format md"
     )
+    click.echo(census_line(RunStore(run_dir)))
     for cell, failure in outcome.failures.items():
         reason = failure.strip().splitlines()[-1]
         click.echo(f"failed: {cell.explainer} on {cell.dataset} {cell.start}-{cell.stop}: {reason}", err=True)

@@ -51,7 +51,7 @@ def full_gradient(
                 # What the operation makes of zeros: its bias, in batch normalization with that of the running mean.
                 with torch.no_grad():
                     bias = func(torch.zeros_like(args[0][:1]), *args[1:], **kwargs)
-                result.register_hook(lambda gradient: take(gradient * bias))
+                result.register_hook(lambda gradient: take(gradient * bias))  # type: ignore[no-untyped-call]
             return result
         if name in ELEMENTWISE - _WITHOUT_BIAS:
             return with_rule(func, args, kwargs, rule=tangent_rule)
