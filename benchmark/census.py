@@ -44,7 +44,7 @@ def census_line(store: RunStore) -> str:
     found = [f"{counts[status]} {word}" for status, word in _WORDS.items()]
     n_unfinished = len(store.unfinished())
     if counts[None] or n_unfinished:
-        found.append(f"{counts[None]} missing ({n_unfinished} cells of the run were never computed; run it again)")
+        found.append(f"{counts[None]} missing (cells never computed: {n_unfinished}; run the suite again)")
     return f"{wanted}: {', '.join(found)}"
 
 

@@ -68,7 +68,7 @@ class ExtremalPerturbationExplainer(Explainer):
             cells: Cells of the mask on the longer image side.
             smoothing: Standard deviation of the Gaussian over the mean of the masks, as a share of the shorter image
                 side; 0.09 in the paper's pointing game, 0 for none.
-            images_per_pass: Masked images per pass; bounds memory.
+            images_per_pass: Masked images per pass, two of a contrastive mask; bounds memory.
             seed: As for every explainer; nothing here is random.
         """
         super().__init__(classifier, seed=seed)
@@ -84,7 +84,9 @@ class ExtremalPerturbationExplainer(Explainer):
         self.areas, self.variant = tuple(areas), variant
         self.steps, self.cells = positive("steps", steps), positive("cells", cells)
         self.learning_rate, self.area_weights = learning_rate, area_weights
-        self._passes = PassSize(positive("images_per_pass", images_per_pass), owner=type(self).__name__)
+        # Of masks: both images of a contrastive one are held until their common gradient is known.
+        masks_per_pass = positive("images_per_pass", images_per_pass) // (2 if variant == "contrastive" else 1)
+        self._passes = PassSize(max(1, masks_per_pass), owner=type(self).__name__)
 
     def masks(self, images: Tensor, targets: Tensor) -> Tensor:
         """The masks of all areas.
