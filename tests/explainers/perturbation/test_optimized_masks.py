@@ -135,6 +135,25 @@ def test_masks_do_not_depend_on_the_images_per_pass(corners, striped, images_per
         torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-3)
 
 
+@pytest.mark.parametrize(("variant", "most"), [("contrastive", [3, 3]), ("preserve", [6])])
+def test_the_images_per_pass_are_images_not_masks(corners, striped, monkeypatch, variant, most):
+    # Two images of a contrastive mask are in memory at once.
+    sizes = []
+    optimized = ExtremalPerturbationExplainer._optimized
+
+    def counted(self, images, targets, areas):
+        sizes.append(len(images))
+        return optimized(self, images, targets, areas)
+
+    monkeypatch.setattr(ExtremalPerturbationExplainer, "_optimized", counted)
+    explainer = ExtremalPerturbationExplainer(
+        corners, steps=1, variant=variant, areas=(0.1, 0.2, 0.3), images_per_pass=6
+    )
+    images, targets = striped
+    explainer.explain(images[:2], targets[:2])
+    assert sizes == most
+
+
 @pytest.mark.parametrize(
     ("explainer", "params"),
     [
