@@ -1,7 +1,9 @@
 import pytest
 
+from xaibench.benchmark.metrics import METRICS
 from xaibench.benchmark.suite import Suite, builtin_suites, load_suite, parse_suite
 from xaibench.datasets import InputError
+from xaibench.explainers import EXPLAINERS
 
 from .tiny_suite import TINY_SUITE
 
@@ -12,6 +14,12 @@ def test_every_builtin_suite_is_valid_and_says_what_it_is() -> None:
         suite = load_suite(name)
         assert suite.name == name
         assert suite.description
+
+
+def test_rivals_leaves_no_explainer_and_no_metric_out() -> None:
+    suite = load_suite("rivals")
+    assert {suite.explainer_type(name) for name in suite.explainers_with_controls()} == set(EXPLAINERS)
+    assert {spec.type or name for name, spec in suite.metrics.items()} == set(METRICS)
 
 
 def test_controls_always_run() -> None:
