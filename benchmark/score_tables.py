@@ -21,7 +21,8 @@ def score_tables(rows: list[Row], metrics: list[dict[str, Any]]) -> list[str]:
 
     Returns:
         One table, sorted by its first metric; of more than `MOST_COLUMNS` metrics a table per family, each sorted by
-        its own first metric, and one of costs. Incomplete rows have no rank and come last.
+        its own first metric and without those to whom none of its metrics applies, and one of costs. Incomplete rows
+        have no rank and come last.
     """
     if len(metrics) <= MOST_COLUMNS:
         return _table(rows, metrics, with_costs=True)
@@ -32,7 +33,9 @@ def score_tables(rows: list[Row], metrics: list[dict[str, Any]]) -> list[str]:
         size = ceil(len(own) / n_parts)
         for part in range(n_parts):
             title = family.replace("_", " ") + (f" ({part + 1} of {n_parts})" if n_parts > 1 else "")
-            lines += [f"### {title}", "", *_table(rows, own[part * size : (part + 1) * size], with_costs=False), ""]
+            shown = own[part * size : (part + 1) * size]
+            asked = [row for row in rows if any(_applies(row[metric["name"]]) for metric in shown)]
+            lines += [f"### {title}", "", *_table(asked, shown, with_costs=False), ""]
     names = [metric["name"] for metric in metrics]
     ordered = _ordered(rows, names[0])
     costs = [[_name_cell(row), _scored_cell(row, names), *_cost_cells(row)] for row in ordered]
@@ -77,6 +80,11 @@ def _table(rows: list[Row], metrics: list[dict[str, Any]], *, with_costs: bool) 
         cells.append([_name_cell(row), *(_score_cell(row[name]) for name in names), *costs])
     chances = [_number(_mean([row[name]["chance"] for row in ordered])) for name in names]
     return _markdown(header, [*cells, ["chance", *chances, *[""] * (len(header) - len(names) - 1)]])
+
+
+def _applies(record: dict[str, Any]) -> bool:
+    applicable: bool = record["n_not_applicable"] < record["n_cases"]
+    return applicable
 
 
 def _ordered(rows: list[Row], name: str) -> list[Row]:

@@ -134,21 +134,24 @@ def test_more_metrics_than_can_be_read_side_by_side_get_a_table_per_family(tmp_p
         f"insertion_{steps}": MetricSpec(type="insertion_auc", params={"steps": steps}) for steps in range(1, 11)
     }
     changes = {
-        "metrics": {**METRICS, **insertions},
+        "metrics": {**METRICS, **insertions, "completeness": MetricSpec()},
         "datasets": {"lesions": DatasetSpec(type="synthetic_lesions", params={"n_images": 2, "image_size": 32})},
-        "explainers": {"saliency": ExplainerSpec(), "attention_rollout": ExplainerSpec()},
+        "explainers": {name: ExplainerSpec() for name in ("saliency", "deep_lift", "attention_rollout")},
     }
     run_suite(suite_of("multiclass").model_copy(update=changes), run_dir=tmp_path, device="cpu")
     store = RunStore(tmp_path)
     text = render_leaderboard(store, output_format="md")
     titles = [line.removeprefix("### ") for line in text.splitlines() if line.startswith("### ")]
     wanted = ["localization", "target specificity", "randomization", "faithfulness (1 of 2)", "faithfulness (2 of 2)"]
-    assert titles == [*wanted, "costs"]
+    assert titles == [*wanted, "axiomatic", "costs"]
     tables = dict(zip(titles, text.split("### ")[1:], strict=True))
-    assert all(table.count("| **saliency**") >= 1 for table in tables.values())
+    without = [title for title, table in tables.items() if "| **saliency**" not in table]
+    assert without == ["target specificity", "axiomatic"], "to whom no metric of a table applies"
+    assert "| **deep_lift**" in tables["axiomatic"]
+    assert "| **attention_rollout** | – |" in tables["axiomatic"], "who was skipped was not asked"
     assert "insertion 5 ↑ |\n" in tables["faithfulness (1 of 2)"]
     assert "| explainer | insertion 6 ↑ |" in tables["faithfulness (2 of 2)"]
     assert "ms an image" in tables["costs"]
     assert "ms an image" not in tables["localization"].split("\n\n")[1]
-    assert "13 metrics × 7 explainers: 72 scores, 0 degenerate, 6 not applicable, 13 skipped, 0 errors." in text
+    assert "14 metrics × 8 explainers: 85 scores, 0 degenerate, 13 not applicable, 14 skipped, 0 errors." in text
     assert "elsewhere applies to 0 cases." in text, "who was skipped was not asked"
