@@ -74,7 +74,7 @@ class Teacher(ABC):
         """Feature maps of clean images, and what is to be explained about them; no gradient."""
 
     def silenced(self, question: Question, fill: Tensor) -> Tensor:
-        """Whether there is less to explain in a fill (B, C, H, W) than in its image, bool (B,); any fill will do here."""
+        """Whether there is less to explain in a fill (B, C, H, W) than in its image, bool (B,); here always."""
         return torch.ones_like(question.present)
 
     @abstractmethod
@@ -126,7 +126,7 @@ class ScoreTeacher(Teacher):
             targets=targets,
             masks_asked=targets,
             present=present_targets(scores, targets, task=task),
-            weaker=scores[:, targets].T <= self._weak(scores, targets)[:, None],
+            weaker=self._weak(scores, targets)[:, None] >= scores[:, targets].T,
             clean=outputs,
         )
         return features, question
