@@ -1,9 +1,14 @@
+import re
+from pathlib import Path
+
 import pytest
 
 from xaibench.benchmark.suite import Suite, builtin_suites, load_suite, parse_suite
 from xaibench.datasets import InputError
 
 from .tiny_suite import TINY_SUITE
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_every_builtin_suite_is_valid_and_says_what_it_is() -> None:
@@ -12,6 +17,15 @@ def test_every_builtin_suite_is_valid_and_says_what_it_is() -> None:
         suite = load_suite(name)
         assert suite.name == name
         assert suite.description
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/datasets.md"])
+def test_documented_suites_are_valid(page: str) -> None:
+    blocks = re.findall(r"^```toml\n(.*?)^```", (ROOT / page).read_text(), flags=re.MULTILINE | re.DOTALL)
+    whole = [block for block in blocks if "schema_version" in block]
+    assert whole
+    for text in whole:
+        assert parse_suite(text, source=page).explainers
 
 
 def test_controls_always_run() -> None:
