@@ -26,7 +26,7 @@ class NemExplainer(FittedExplainer):
 
     family = "amortized"
     passes = "1 forward, prediction included"
-    format_version = 2
+    format_version = 3
 
     def __init__(
         self,
@@ -115,9 +115,7 @@ class NemExplainer(FittedExplainer):
             "curve": state.curve,
             "best_step": state.best_step,
             "parameters": sum(parameter.numel() for parameter in network.parameters()),
-            # One pass without gradients, then two masked images per image, there and back; the way back to the image
-            # alone, without gradients of weights, costs about a pass.
-            "fit_forward_passes": state.step * self.training.batch_size * 5,
+            "fit_forward_passes": state.forward_passes,
         }
         return dict(network.state_dict()), facts
 

@@ -50,7 +50,12 @@ def judge(
         levels = draw_levels(len(images), generator).to(device)
         masks = torch.where(is_ranked[:, None, None], level_masks(logits, levels), network.masks(logits))
         fill = draw_removals(
-            images, names=settings.removals, mean_color=classifier.mean, weaker=question.weaker, generator=generator
+            images,
+            names=settings.removals,
+            mean_color=classifier.mean,
+            weaker=question.weaker,
+            silences=lambda fills: teacher.silenced(question, fills),
+            generator=generator,
         )
         return teacher.terms(question, images=images, masks=masks, fill=fill), ~is_ranked
 

@@ -17,9 +17,11 @@ def draw_levels(n_images: int, generator: torch.Generator) -> Tensor:
         generator: Source of randomness, on the CPU.
 
     Returns:
-        float32 (n_images,) in [0.02, 0.98].
+        float32 (n_images,) in [0.02, 0.98], one from each of as many equal parts of the range, in random order: every
+        batch asks for all levels.
     """
-    return 0.02 + 0.96 * torch.rand(n_images, generator=generator)
+    parts = torch.randperm(n_images, generator=generator)
+    return 0.02 + 0.96 * (parts + torch.rand(n_images, generator=generator)) / n_images
 
 
 def level_masks(logits: Tensor, levels: Tensor) -> Tensor:

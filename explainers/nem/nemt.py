@@ -39,12 +39,13 @@ class NemtExplainer(NemExplainer):
         area_weights: tuple[float, float] = (1.0, 6.0),
         temperatures: tuple[float, float] = (1.0, 2.0),
         ranking_share: float = 0.5,
+        score_temperatures: tuple[float, ...] = (1.0, 4.0),
         leakage_weight: float = 0.5,
         random_target_share: float = 0.15,
-        removals: tuple[RemovalName, ...] = ("mean", "blur", "noise", "noise", "other"),
+        removals: tuple[RemovalName, ...] = ("mean", "mean", "blur", "noise", "noise", "other"),
         augment: AugmentName = "flips",
-        patience: int = 5,
-        validation_images: int = 64,
+        patience: int = 8,
+        validation_images: int = 128,
         mixed_precision: bool = True,
         widths: tuple[int, ...] = (64, 32, 24),
         finest_stride: int | None = None,
@@ -66,6 +67,7 @@ class NemtExplainer(NemExplainer):
             area_weights: See there.
             temperatures: See there.
             ranking_share: See there.
+            score_temperatures: See there.
             leakage_weight: See there.
             random_target_share: See there.
             removals: See there.
@@ -90,6 +92,7 @@ class NemtExplainer(NemExplainer):
             area_weights=area_weights,
             temperatures=temperatures,
             ranking_share=ranking_share,
+            score_temperatures=score_temperatures,
             leakage_weight=leakage_weight,
             random_target_share=random_target_share,
             removals=removals,
@@ -111,7 +114,11 @@ class NemtExplainer(NemExplainer):
         )
 
     def _teacher(self) -> Teacher:
-        return ScoreTeacher(self.classifier, random_target_share=self.training.random_target_share)
+        return ScoreTeacher(
+            self.classifier,
+            random_target_share=self.training.random_target_share,
+            score_temperatures=self.training.score_temperatures,
+        )
 
     def _n_masks(self) -> int:
         return len(self.classifier.output_names)

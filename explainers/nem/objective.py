@@ -1,5 +1,6 @@
 """What a mask is taught: shrink, silence the target when deleted, keep it when preserved, leave the others alone."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -37,6 +38,20 @@ class ObjectiveTerms:
     def means(self) -> dict[str, float]:
         """Mean of each term over images."""
         return {field.name: float(getattr(self, field.name).detach().mean()) for field in fields(self)}
+
+
+def mean_terms(several: Sequence[ObjectiveTerms]) -> ObjectiveTerms:
+    """Term by term the mean of several judgments of the same masks.
+
+    Args:
+        several: At least one.
+    """
+    return ObjectiveTerms(
+        **{
+            field.name: torch.stack([getattr(terms, field.name) for terms in several]).mean(dim=0)
+            for field in fields(ObjectiveTerms)
+        }
+    )
 
 
 def blend(images: Tensor, fill: Tensor, keep: Tensor) -> Tensor:

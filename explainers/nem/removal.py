@@ -1,6 +1,6 @@
 """What removed pixels become while a decoder is trained: a mixture, so that no fill's artifacts are learned."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -12,8 +12,9 @@ RemovalName = FillName | Literal["other"]
 """A named fill, or ``other``: another image of the batch in which the target is weaker.
 
 A fill of no content leaves the classifier with its prior. Where that is the target itself (the class that a classifier
-answers for want of evidence) nothing that is removed lowers the score, and nothing is learned. The pixels of another
-image speak for something else.
+answers for want of evidence) nothing that is removed lowers the score, unless the outline of what is removed draws
+something else: a decoder that is taught on such a fill learns to draw. The pixels of another image speak for something
+else, and take the place of such a fill wherever ``other`` is among the names.
 """
 
 
@@ -23,16 +24,19 @@ def draw_removals(
     names: Sequence[RemovalName],
     mean_color: Tensor,
     weaker: Tensor,
+    silences: Callable[[Tensor], Tensor],
     generator: torch.Generator,
 ) -> Tensor:
-    """One fill per image, each name as likely as any other.
+    """One fill per image, each name as likely as any other where it takes the target away.
 
     Args:
         images: (B, C, H, W) in [0, 1].
         names: What removed pixels may become; a name that comes twice is twice as likely.
         mean_color: Colour that the classifier sees as zeros, (1, C, 1, 1) or (1, 1, 1, 1).
         weaker: bool (B, B): whether the target of the row's image is weaker in the column's image. A row without one
-            gets the mean colour where ``other`` was drawn.
+            keeps the plain fill that was drawn, and gets the mean colour where ``other`` was.
+        silences: Whether the target of each image is weaker in its fill, (B, C, H, W) to bool (B,); asked only where
+            ``other`` is among the names.
         generator: Source of randomness, on the CPU.
 
     Returns:
@@ -49,7 +53,8 @@ def draw_removals(
         here = rows.to(images.device)
         plain: FillName = "mean" if name == "other" else name
         fill[here] = filled(images[here], fill=plain, mean_color=mean_color, seeds=seeds[rows].tolist())
-        if name == "other":
-            paired = here[weaker[here].any(dim=1)]
-            fill[paired] = images[partners[paired]]
-    return fill
+    if "other" not in names:
+        return fill
+    is_other = torch.tensor([name == "other" for name in names])[chosen].to(images.device)
+    paired = (is_other | ~silences(fill)) & weaker.any(dim=1)
+    return torch.where(paired[:, None, None, None], images[partners], fill)

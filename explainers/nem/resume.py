@@ -25,6 +25,8 @@ class Progress:
         best_loss: Lowest validation loss that counts; infinite before the first.
         best_step: When it was reached; 0 before.
         stale: Validations since.
+        forward_passes: Passes of one image through the classifier. The way back to the image alone, without gradients
+            of weights, counts as one.
     """
 
     step: int = 0
@@ -32,6 +34,7 @@ class Progress:
     best_loss: float = inf
     best_step: int = 0
     stale: int = 0
+    forward_passes: int = 0
 
 
 def save_state(

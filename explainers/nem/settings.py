@@ -23,6 +23,9 @@ class DecoderTraining:
         temperatures: Factor on the mask logits at the start and from half of the steps on; it sharpens the mask.
         ranking_share: Share of the images that are taught a ranking: their mask keeps a random share of the pixels,
             and its area does not count.
+        score_temperatures: Temperatures at which the classifier's probabilities are read; the terms are averaged over
+            them. A classifier that is sure answers 0 or 1 whatever is removed; at a higher temperature its probability
+            still moves, and there is a gradient.
         leakage_weight: Weight of what masks do to other present outputs.
         random_target_share: Share of the images that are asked for a random target, so that masks of absent targets
             become empty.
@@ -42,12 +45,13 @@ class DecoderTraining:
     area_weights: tuple[float, float] = (1.0, 6.0)
     temperatures: tuple[float, float] = (1.0, 2.0)
     ranking_share: float = 0.5
+    score_temperatures: tuple[float, ...] = (1.0, 4.0)
     leakage_weight: float = 0.5
     random_target_share: float = 0.15
-    removals: tuple[RemovalName, ...] = ("mean", "blur", "noise", "noise", "other")
+    removals: tuple[RemovalName, ...] = ("mean", "mean", "blur", "noise", "noise", "other")
     augment: AugmentName = "flips"
-    patience: int = 5
-    validation_images: int = 64
+    patience: int = 8
+    validation_images: int = 128
     mixed_precision: bool = True
 
     def __post_init__(self) -> None:
@@ -59,5 +63,9 @@ class DecoderTraining:
         for name in ("random_target_share", "ranking_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} is {getattr(self, name)}; wanted a share from 0 to 1")
+        if not self.score_temperatures or min(self.score_temperatures) <= 0:
+            raise InputError(
+                f"score_temperatures are {list(self.score_temperatures)}; wanted at least one, each more than 0"
+            )
         if not self.removals:
             raise InputError("removals is empty; wanted at least one of mean, image_mean, blur, noise, other")

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -14,15 +15,16 @@ from .objective import (
     ObjectiveTerms,
     blend,
     embedding_terms,
+    mean_terms,
     probability_terms,
     published_terms,
     value_terms,
 )
 from .targets import draw_targets, present_targets, target_scores
 
-# An image serves as «other» where it speaks this much less for the target: as a share of the probability, or in units
-# of the output's spread.
-_WEAKER_SHARE = 0.5
+# An image serves as «other», and a fill as what removed pixels become, where at most this share of the target's
+# probability is left, or where the output is lower by this much of its spread.
+_WEAKER_SHARE = 0.75
 _WEAKER_SPREAD = 0.5
 
 
@@ -35,7 +37,7 @@ class Question:
         masks_asked: int64 (B,), which mask of the decoder answers.
         present: bool (B,), whether there is anything to explain.
         weaker: bool (B, B), whether the row's target is weaker in the column's image.
-        clean: Answers on the images, (B, K) scores or (B, D) embeddings.
+        clean: Answers on the images, (B, K) raw outputs or (B, D) embeddings.
     """
 
     targets: Tensor
@@ -46,7 +48,17 @@ class Question:
 
 
 class Teacher(ABC):
-    """Asks the classifier about images with and without the pixels of a mask."""
+    """Asks the classifier about images with and without the pixels of a mask.
+
+    Attributes:
+        clean_passes: Passes of an image through the classifier before anything is removed.
+        masked_passes: Passes of masked images per image, which training also goes back.
+        fill_passes: Passes of the fill, where other images are among the removals.
+    """
+
+    clean_passes: ClassVar[int] = 1
+    masked_passes: ClassVar[int] = 2
+    fill_passes: ClassVar[int] = 0
 
     def __init__(self, classifier: Classifier) -> None:
         """Bind the teacher to the frozen classifier."""
@@ -61,6 +73,10 @@ class Teacher(ABC):
     ) -> tuple[list[Tensor], Question]:
         """Feature maps of clean images, and what is to be explained about them; no gradient."""
 
+    def silenced(self, question: Question, fill: Tensor) -> Tensor:
+        """Whether there is less to explain in a fill (B, C, H, W) than in its image, bool (B,); here always."""
+        return torch.ones_like(question.present)
+
     @abstractmethod
     def terms(self, question: Question, *, images: Tensor, masks: Tensor, fill: Tensor) -> ObjectiveTerms:
         """Judge masks (B, H, W) by what they do to the classifier's answers."""
@@ -74,15 +90,21 @@ class Teacher(ABC):
 class ScoreTeacher(Teacher):
     """NEMt: «which pixels speak for output t?», for probabilities and values."""
 
-    def __init__(self, classifier: Classifier, *, random_target_share: float) -> None:
+    fill_passes = 1
+
+    def __init__(
+        self, classifier: Classifier, *, random_target_share: float, score_temperatures: Sequence[float] = (1.0,)
+    ) -> None:
         """Bind the teacher.
 
         Args:
             classifier: What is explained.
             random_target_share: As in `DecoderTraining`.
+            score_temperatures: As in `DecoderTraining`.
         """
         super().__init__(classifier)
         self.random_target_share = random_target_share
+        self.score_temperatures = tuple(score_temperatures)
         self.spread = torch.ones(len(classifier.output_names), device=classifier.device)
 
     def prepare(self, dataset: Dataset) -> None:
@@ -96,32 +118,42 @@ class ScoreTeacher(Teacher):
         """See `Teacher.ask`."""
         with torch.no_grad():
             logits, features = self.classifier.logits_and_features(images, layers=layers)
-            scores = self.classifier.scores_from_logits(logits.float())
+            outputs = logits.float()
+            scores = self.classifier.scores_from_logits(outputs)
         task = self.classifier.task
         targets = draw_targets(scores, task=task, random_share=self.random_target_share, generator=generator)
-        own, elsewhere = target_scores(scores, targets), scores[:, targets].T
-        margin = _WEAKER_SPREAD * self.spread[targets] if task is Task.REGRESSION else (1 - _WEAKER_SHARE) * own
         question = Question(
             targets=targets,
             masks_asked=targets,
             present=present_targets(scores, targets, task=task),
-            weaker=elsewhere <= (own - margin)[:, None],
-            clean=scores,
+            weaker=self._weak(scores, targets)[:, None] >= scores[:, targets].T,
+            clean=outputs,
         )
         return features, question
+
+    def silenced(self, question: Question, fill: Tensor) -> Tensor:
+        """Whether the target is weaker in a fill (B, C, H, W) than in its image, bool (B,)."""
+        with torch.no_grad():
+            without_image = target_scores(self.classifier.scores(fill).float(), question.targets)
+        return without_image <= self._weak(self.classifier.scores_from_logits(question.clean), question.targets)
+
+    def _weak(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """Score up to which each image's target counts as weaker elsewhere, (B,)."""
+        own = target_scores(scores, targets)
+        if self.classifier.task is Task.REGRESSION:
+            return own - _WEAKER_SPREAD * self.spread[targets]
+        return _WEAKER_SHARE * own
 
     def terms(self, question: Question, *, images: Tensor, masks: Tensor, fill: Tensor) -> ObjectiveTerms:
         """See `Teacher.terms`."""
         targets = question.targets
-        deleted, preserved = self.classifier.scores(self._masked(images, masks, fill)).float().chunk(2)
+        deleted, preserved = self.classifier.logits(self._masked(images, masks, fill)).float().chunk(2)
         if self.classifier.task is not Task.REGRESSION:
-            return probability_terms(
-                masks,
-                targets=targets,
-                clean=question.clean,
-                deleted=deleted,
-                preserved=preserved,
-                present=question.present,
+            return mean_terms(
+                [
+                    self._terms_at(temperature, question, masks=masks, deleted=deleted, preserved=preserved)
+                    for temperature in self.score_temperatures
+                ]
             )
         with torch.no_grad():
             without_image = self.classifier.scores(fill).float()
@@ -134,9 +166,24 @@ class ScoreTeacher(Teacher):
             spread=self.spread[targets],
         )
 
+    def _terms_at(
+        self, temperature: float, question: Question, *, masks: Tensor, deleted: Tensor, preserved: Tensor
+    ) -> ObjectiveTerms:
+        softened = self.classifier.scores_from_logits
+        return probability_terms(
+            masks,
+            targets=question.targets,
+            clean=softened(question.clean / temperature),
+            deleted=softened(deleted / temperature),
+            preserved=softened(preserved / temperature),
+            present=question.present,
+        )
+
 
 class PublishedTeacher(ScoreTeacher):
     """NEMt as published: one mask for whatever is predicted, taught by the squared change under deletion."""
+
+    masked_passes = 1
 
     def ask(
         self, images: Tensor, *, layers: Sequence[str], generator: torch.Generator
@@ -154,16 +201,19 @@ class PublishedTeacher(ScoreTeacher):
         """See `Teacher.terms`."""
         targets = question.targets
         deleted = self.classifier.scores(blend(images, fill, 1 - masks)).float()
+        clean = self.classifier.scores_from_logits(question.clean)
         scale = self.spread[targets]
         return published_terms(
             masks,
-            clean=target_scores(question.clean, targets) / scale,
+            clean=target_scores(clean, targets) / scale,
             deleted=target_scores(deleted, targets) / scale,
         )
 
 
 class EmbeddingTeacher(Teacher):
     """NEM-U: no output is asked for; the embedding says what the image is about."""
+
+    clean_passes = 2
 
     def __init__(self, classifier: Classifier, *, contrastive: bool) -> None:
         """Bind the teacher.

@@ -62,6 +62,7 @@ def train_decoder(
         )
         state, best = (state, best) if found is None else found
     interval = max(1, settings.steps // _VALIDATIONS)
+    asking = teacher.clean_passes + teacher.masked_passes + teacher.fill_passes * ("other" in settings.removals)
     recent: list[dict[str, float]] = []
     network.train()
     with (
@@ -88,11 +89,13 @@ def train_decoder(
             optimizer.step()
             schedule.step()
             state.step += 1
+            state.forward_passes += len(images) * (asking + teacher.masked_passes)
             recent.append(terms.means())
             bar.update()
             if state.step % interval and state.step < settings.steps:
                 continue
             loss_now = _validation_loss(network, teacher, held_out, settings=settings, seed=seed)
+            state.forward_passes += sum(len(batch) for batch in held_out) * asking
             _check_finite(loss_now or 0.0, step=state.step, settings=settings, kept=kept)
             _note(state, recent, loss_now, area_weight=area_weight, settings=settings)
             recent = []

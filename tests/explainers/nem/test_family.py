@@ -20,7 +20,7 @@ def test_files_of_one_are_refused_by_the_others(member, classifier, blobs, tmp_p
     assert loaded._settings() == explainer._settings()
     for other in MEMBERS:
         if other is not member:
-            with pytest.raises(ValueError, match=r"is xaibench \w+ decoder version 2; wanted xaibench \w+ decoder"):
+            with pytest.raises(ValueError, match=r"is xaibench \w+ decoder version 3; wanted xaibench \w+ decoder"):
                 other.load(tmp_path / "decoder", classifier)
 
 

@@ -55,6 +55,13 @@ def test_levels_cover_all_shares_alike():
     assert float((levels < 0.26).float().mean()) == pytest.approx(0.25, abs=0.03)
 
 
+def test_every_batch_asks_for_all_levels():
+    levels = draw_levels(8, torch.Generator().manual_seed(0))
+    parts = ((levels - 0.02) / 0.96 * 8).floor().long()
+    assert sorted(parts.tolist()) == list(range(8))
+    assert parts.tolist() != list(range(8))
+
+
 def test_one_level_per_image():
     with pytest.raises(InputError, match=r"levels are \(2,\); wanted \(3,\)"):
         level_masks(maps(), torch.tensor([0.1, 0.2]))

@@ -207,6 +207,7 @@ def test_settings_survive_the_round_trip(shared_classifier, blobs, tmp_path):
         "weight_decay": 0.1,
         "area_weights": (0.5, 2.0),
         "temperatures": (1.5, 3.0),
+        "score_temperatures": (1.0, 2.0, 8.0),
         "random_target_share": 0.5,
         "removals": ("mean", "other"),
         "ranking_share": 0.25,

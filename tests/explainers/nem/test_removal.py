@@ -13,10 +13,13 @@ def images_of(n: int) -> torch.Tensor:
     return torch.rand(n, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 
 
-def draw(images, names, *, weaker=None, seed=0):
+def draw(images, names, *, weaker=None, silenced=None, seed=0):
     weaker = torch.zeros(len(images), len(images), dtype=torch.bool) if weaker is None else weaker
+    silenced = torch.ones(len(images), dtype=torch.bool) if silenced is None else silenced
     generator = torch.Generator().manual_seed(seed)
-    return draw_removals(images, names=names, mean_color=MEAN, weaker=weaker, generator=generator)
+    return draw_removals(
+        images, names=names, mean_color=MEAN, weaker=weaker, silences=lambda _: silenced, generator=generator
+    )
 
 
 def test_names_are_drawn_per_image_and_evenly():
@@ -42,6 +45,22 @@ def test_other_is_an_image_in_which_the_target_is_weaker():
         assert torch.equal(fill[2], images[3])
         assert torch.equal(fill[3], images[0])
     assert partners == {1, 2}
+
+
+def test_another_image_takes_the_place_of_a_fill_that_leaves_the_target():
+    images = images_of(4)
+    weaker = torch.ones(4, 4, dtype=torch.bool).triu(diagonal=1)
+    silenced = torch.tensor([True, False, False, False])
+    # A seed that draws the mean colour for all, of which two leave the target of their image and have a partner.
+    names = ("mean",) * 400 + ("other",)
+    fill = draw(images, names, weaker=weaker, silenced=silenced)
+    mean = torch.full((3, 16, 16), 0.5)
+    assert torch.equal(fill[0], mean)
+    assert any(torch.equal(fill[1], images[partner]) for partner in (2, 3))
+    assert torch.equal(fill[2], images[3])
+    assert torch.equal(fill[3], mean)
+    # Who wants no other images gets none.
+    assert torch.equal(draw(images, ("mean",), weaker=weaker, silenced=silenced), mean.expand(4, 3, 16, 16))
 
 
 def test_the_generator_decides():

@@ -178,3 +178,35 @@ def test_validation_images_of_ones_own_are_used(classifier, make_blobs):
     explainer.fit(make_blobs(n_images=5), validation=Watched(n_images=7, seed=9))
     assert seen == [0, 1, 2, 3]
     assert explainer.fit_record["curve"][-1]["validation_loss"] is not None
+
+
+@pytest.mark.parametrize(
+    ("removals", "passes"),
+    [
+        # An image of a step: itself, two masked ones and their way back, and the fill where another may take its place.
+        (("mean",), 5),
+        (("mean", "other"), 6),
+    ],
+)
+def test_every_pass_through_the_classifier_is_counted(classifier, make_blobs, removals, passes, monkeypatch):
+    forward = 0
+
+    def count(_module, inputs):
+        nonlocal forward
+        forward += len(inputs[0])
+
+    explainer = NemtExplainer(
+        classifier, steps=3, batch_size=4, removals=removals, validation_images=2, patience=9, widths=(8, 6)
+    )
+    handle = classifier.module.register_forward_pre_hook(count)
+    try:
+        explainer.fit(make_blobs(n_images=20))
+    finally:
+        handle.remove()
+    record = explainer.fit_record or {}
+    validations = len(record["curve"])
+    wanted = 3 * 4 * passes + validations * 2 * (passes - 2)
+    assert record["fit_forward_passes"] == wanted
+    # Each way back belongs to one of the two masked images of a step; the rest are passes that a hook can see, but for
+    # the probe that finds the feature layers.
+    assert 0 <= forward - (wanted - 3 * 4 * 2) <= 8
