@@ -70,7 +70,7 @@ def test_every_data_file_of_a_package_is_packaged() -> None:
 def test_shipped_weights_are_small() -> None:
     weights = list((ROOT / "explainers" / "weights").glob("*.safetensors"))
     assert weights
-    assert sum(path.stat().st_size for path in weights) <= 3 * 2**20
+    assert sum(path.stat().st_size for path in weights) <= 5 * 2**20
 
 
 def test_files_stay_small() -> None:

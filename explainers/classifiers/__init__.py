@@ -1,8 +1,9 @@
 """Classifiers: what is explained, frozen."""
 
-from .architectures import ARCHITECTURES, Network
+from .architectures import ARCHITECTURES
 from .checkpoint import Architecture, builtin_checkpoints, checkpoint_path, load_classifier, save_classifier
 from .classifier import Classifier, capture_outputs
+from .network import Network
 from .performance import Performance, measure_performance
 from .training import ClassifierTraining, evaluate_classifier, train_classifier
 

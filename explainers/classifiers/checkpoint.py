@@ -8,8 +8,9 @@ from torch import nn
 
 from ...datasets import InputError, Task
 from ..artefact import load_artefact, save_artefact
-from .architectures import ARCHITECTURES, Network
+from .architectures import ARCHITECTURES
 from .classifier import Classifier
+from .network import Network
 
 CHECKPOINT_FORMAT = "xaibench classifier"
 CHECKPOINT_VERSION = 1

@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import pytest
 
 from xaibench.benchmark.metrics import METRICS
@@ -6,6 +9,8 @@ from xaibench.datasets import InputError
 from xaibench.explainers import EXPLAINERS
 
 from .tiny_suite import TINY_SUITE
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_every_builtin_suite_is_valid_and_says_what_it_is() -> None:
@@ -20,6 +25,15 @@ def test_rivals_leaves_no_explainer_and_no_metric_out() -> None:
     suite = load_suite("rivals")
     assert {suite.explainer_type(name) for name in suite.explainers_with_controls()} == set(EXPLAINERS)
     assert {spec.type or name for name, spec in suite.metrics.items()} == set(METRICS)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/datasets.md"])
+def test_documented_suites_are_valid(page: str) -> None:
+    blocks = re.findall(r"^```toml\n(.*?)^```", (ROOT / page).read_text(), flags=re.MULTILINE | re.DOTALL)
+    whole = [block for block in blocks if "schema_version" in block]
+    assert whole
+    for text in whole:
+        assert parse_suite(text, source=page).explainers
 
 
 def test_controls_always_run() -> None:

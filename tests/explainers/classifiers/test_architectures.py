@@ -29,7 +29,7 @@ def test_unknown_types_models_and_parameters_are_named():
         Architecture(type="small_resnet", params={"wdith": 8}).build(2, 3)
     with pytest.raises(InputError, match="needs the parameter 'model'"):
         Architecture(type="timm").build(2, 3)
-    assert list(ARCHITECTURES) == ["module", "small_resnet", "timm"]
+    assert list(ARCHITECTURES) == ["module", "small_resnet", "timm", "torchxrayvision"]
 
 
 def test_timm_networks_bring_their_normalization():
