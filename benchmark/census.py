@@ -36,12 +36,16 @@ def census_line(store: RunStore) -> str:
     manifest, rows = store.read_manifest(), store.score_frame()
     explainers = list(dict.fromkeys([*manifest["suite"]["explainers"], *CONTROLS]))
     n_metrics, n_pairs = len(manifest["metrics"]), len(manifest["classifiers"])
-    counts = Counter(_fate(own) for _, own in rows.groupby(["dataset", "classifier", "explainer", "metric"]))
+    pairs = [own for _, own in rows.groupby(["dataset", "classifier", "explainer", "metric"])]
+    counts = Counter(_fate(own) for own in pairs)
+    n_partial = sum({Status.OK, Status.DEGENERATE} <= set(own["status"]) for own in pairs)
     counts[None] += n_metrics * len(explainers) * n_pairs - counts.total()
     wanted = f"{n_metrics} metrics × {len(explainers)} explainers" + (
         f" × {n_pairs} classifiers" if n_pairs > 1 else ""
     )
     found = [f"{counts[status]} {word}" for status, word in _WORDS.items()]
+    if n_partial:
+        found[0] += f" ({n_partial} without some cases, whose maps are empty)"
     n_unfinished = len(store.unfinished())
     if counts[None] or n_unfinished:
         found.append(f"{counts[None]} missing (cells never computed: {n_unfinished}; run the suite again)")

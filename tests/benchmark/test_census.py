@@ -52,6 +52,15 @@ def test_every_pair_of_metric_and_explainer_is_counted_once(store: RunStore) -> 
     assert census_line(store) == wanted
 
 
+def test_scores_of_some_cases_are_told_from_scores_of_all(store: RunStore) -> None:
+    def empty(path: Path, content: dict[str, Any]) -> None:
+        content["scores"][0] |= {"score": None, "status": "degenerate"}
+        path.write_text(json.dumps(content), encoding="utf-8")
+
+    change_a_cell(store, "saliency", empty)
+    assert ": 12 scores (1 without some cases, whose maps are empty), 2 degenerate" in census_line(store)
+
+
 def change_a_cell(store: RunStore, explainer: str, change: Callable[[Path, dict[str, Any]], None]) -> None:
     for path in sorted((store.run_dir / "cells").glob("*.json")):
         content = json.loads(path.read_text(encoding="utf-8"))
