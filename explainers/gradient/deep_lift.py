@@ -9,6 +9,7 @@ from torch import Tensor
 from ..channels import ChannelExplainer
 from ..classifiers import Classifier
 from .backward_rules import ELEMENTWISE, BackwardRules, Operation, name_of, vector_jacobian, with_rule
+from .probe import completeness_probe
 
 _NEARLY_EQUAL = 1e-6
 # Exact rules leave 1e-7 (ResNet-50), a missing one at least 1e-4.
@@ -62,10 +63,7 @@ class DeepLiftExplainer(ChannelExplainer):
     @classmethod
     def unsupported(cls, classifier: Classifier) -> str | None:
         """Contributions must sum to the change of the output; where they do not, some operation has no rule."""
-        side = classifier.image_size
-        generator = torch.Generator().manual_seed(0)
-        probe = torch.rand(2, classifier.channels, side, side, generator=generator).to(classifier.device)
-        targets = torch.zeros(2, dtype=torch.int64, device=classifier.device)
+        probe, targets = completeness_probe(classifier)
         contributions, change = multipliers(classifier, probe, targets)
         total = contributions.double().sum(dim=(1, 2, 3))
         # Relative to all that was moved to and fro, since contributions may cancel.

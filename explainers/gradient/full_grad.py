@@ -10,6 +10,7 @@ from torch.nn.functional import interpolate
 from ..classifiers import Classifier
 from ..explainer import Explainer
 from .backward_rules import ELEMENTWISE, BackwardRules, Operation, name_of, vector_jacobian, with_rule
+from .probe import completeness_probe
 
 Rescaling = Literal["layer", "channel"]
 
@@ -101,10 +102,7 @@ class FullGradExplainer(Explainer):
     @classmethod
     def unsupported(cls, classifier: Classifier) -> str | None:
         """Contributions must sum to the output; where they do not, some operation has a bias that is not known."""
-        side = classifier.image_size
-        generator = torch.Generator().manual_seed(0)
-        probe = torch.rand(2, classifier.channels, side, side, generator=generator).to(classifier.device)
-        targets = torch.zeros(2, dtype=torch.int64, device=classifier.device)
+        probe, targets = completeness_probe(classifier)
         sums, sizes = torch.zeros(2).double(), torch.zeros(2).double()
 
         def add(contributions: Tensor) -> None:

@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -48,17 +47,7 @@ class Question:
 
 
 class Teacher(ABC):
-    """Asks the classifier about images with and without the pixels of a mask.
-
-    Attributes:
-        clean_passes: Passes of an image through the classifier before anything is removed.
-        masked_passes: Passes of masked images per image, which training also goes back.
-        fill_passes: Passes of the fill, where other images are among the removals.
-    """
-
-    clean_passes: ClassVar[int] = 1
-    masked_passes: ClassVar[int] = 2
-    fill_passes: ClassVar[int] = 0
+    """Asks the classifier about images with and without the pixels of a mask."""
 
     def __init__(self, classifier: Classifier) -> None:
         """Bind the teacher to the frozen classifier."""
@@ -89,8 +78,6 @@ class Teacher(ABC):
 
 class ScoreTeacher(Teacher):
     """NEMt: «which pixels speak for output t?», for probabilities and values."""
-
-    fill_passes = 1
 
     def __init__(
         self, classifier: Classifier, *, random_target_share: float, score_temperatures: Sequence[float] = (1.0,)
@@ -183,8 +170,6 @@ class ScoreTeacher(Teacher):
 class PublishedTeacher(ScoreTeacher):
     """NEMt as published: one mask for whatever is predicted, taught by the squared change under deletion."""
 
-    masked_passes = 1
-
     def ask(
         self, images: Tensor, *, layers: Sequence[str], generator: torch.Generator
     ) -> tuple[list[Tensor], Question]:
@@ -212,8 +197,6 @@ class PublishedTeacher(ScoreTeacher):
 
 class EmbeddingTeacher(Teacher):
     """NEM-U: no output is asked for; the embedding says what the image is about."""
-
-    clean_passes = 2
 
     def __init__(self, classifier: Classifier, *, contrastive: bool) -> None:
         """Bind the teacher.

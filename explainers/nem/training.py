@@ -1,16 +1,17 @@
 """Train a decoder on a frozen classifier's own answers."""
 
 import copy
-from collections.abc import Sequence
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from math import isfinite
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from ...datasets import InputError
 from ..augmentation import augmented
+from ..classifiers import Classifier
 from ..fitted import FitRequest
 from ..schedule import one_cycle
 from .batches import VALIDATION, load_images, split_indices, step_indices, stream
@@ -62,11 +63,11 @@ def train_decoder(
         )
         state, best = (state, best) if found is None else found
     interval = max(1, settings.steps // _VALIDATIONS)
-    asking = teacher.clean_passes + teacher.masked_passes + teacher.fill_passes * ("other" in settings.removals)
     recent: list[dict[str, float]] = []
     network.train()
     with (
         frozen_parameters(teacher.classifier),
+        _counted_passes(teacher.classifier, into=state),
         tqdm(
             total=settings.steps,
             initial=state.step,
@@ -89,13 +90,11 @@ def train_decoder(
             optimizer.step()
             schedule.step()
             state.step += 1
-            state.forward_passes += len(images) * (asking + teacher.masked_passes)
             recent.append(terms.means())
             bar.update()
             if state.step % interval and state.step < settings.steps:
                 continue
             loss_now = _validation_loss(network, teacher, held_out, settings=settings, seed=seed)
-            state.forward_passes += sum(len(batch) for batch in held_out) * asking
             _check_finite(loss_now or 0.0, step=state.step, settings=settings, kept=kept)
             _note(state, recent, loss_now, area_weight=area_weight, settings=settings)
             recent = []
@@ -115,6 +114,20 @@ def train_decoder(
     network.load_state_dict(best)
     network.eval()
     return state
+
+
+@contextmanager
+def _counted_passes(classifier: Classifier, *, into: Progress) -> Iterator[None]:
+    """Count every image that goes through the classifier inside the block, twice where it also goes back."""
+
+    def count(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        into.forward_passes += len(inputs[0]) * (2 if torch.is_grad_enabled() else 1)
+
+    handle = classifier.register_forward_pre_hook(count)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def _validation_loss(
