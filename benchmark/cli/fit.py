@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-import torch
 
 from ...datasets import DATASETS, InputError
 from ...explainers import EXPLAINERS, load_classifier, write_atomically
+from ..cpu import prepare_cpu
 from ..runner import DeviceChoice, choose_device
 from .options import FILE, device_option, params_option, threads_option
 
@@ -38,8 +38,7 @@ def fit_command(
     threads: int | None,
 ) -> None:
     """Fit an EXPLAINER that learns, such as nemt, on a classifier and images; labels and masks are not read."""
-    if threads is not None:
-        torch.set_num_threads(threads)
+    prepare_cpu(threads=threads)
     chosen_device = choose_device(device)
     write_atomically(out.with_name(f".{out.name}.writable"), b"")
     out.with_name(f".{out.name}.writable").unlink()

@@ -4,9 +4,9 @@ import sys
 from pathlib import Path
 
 import click
-import torch
 
 from ..census import census_line
+from ..cpu import prepare_cpu
 from ..runner import DeviceChoice, run_suite
 from ..store import RunStore
 from ..suite import load_suite
@@ -39,8 +39,7 @@ def run_command(
     chosen = load_suite(suite)
     if seed is not None:
         chosen = chosen.model_copy(update={"seed": seed})
-    if threads is not None:
-        torch.set_num_threads(threads)
+    prepare_cpu(threads=threads)
     run_dir = run_dir or Path("runs") / chosen.name
     outcome = run_suite(chosen, run_dir=run_dir, data_dir=data_dir, device=device, limit=limit, progress=not quiet)
     kept = outcome.n_cells - outcome.n_computed

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
-import torch
 
 from ...datasets import DATASETS
 from ...explainers import (
@@ -15,6 +14,7 @@ from ...explainers import (
     train_classifier,
     write_atomically,
 )
+from ..cpu import prepare_cpu
 from ..runner import DeviceChoice, choose_device
 from .options import FILE, device_option, params_option, threads_option
 
@@ -61,8 +61,7 @@ def train_classifier_command(
     **settings: Any,
 ) -> None:
     """Train or fine-tune a classifier and store the epoch that validates best, with its accuracy."""
-    if threads is not None:
-        torch.set_num_threads(threads)
+    prepare_cpu(threads=threads)
     chosen_device = choose_device(device)
     # A folder that cannot be written is better found before the training than after.
     write_atomically(out.with_name(f".{out.name}.writable"), b"")

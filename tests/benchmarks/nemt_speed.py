@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from xaibench.benchmark.clock import device_name, timed
+from xaibench.benchmark.cpu import prepare_cpu
 from xaibench.benchmark.runner import choose_device
 from xaibench.datasets import SyntheticLesions, Task
 from xaibench.explainers import EXPLAINERS, Architecture, Classifier, NemtExplainer
@@ -87,7 +88,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    prepare_cpu(threads=arguments.threads)
     device = choose_device(arguments.device)
     print(f"{device_name(device)}, {arguments.threads} threads, batch {arguments.batch}, {arguments.size} px")
     for model in arguments.models:
