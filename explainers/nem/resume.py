@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from ..artefact import load_artefact, save_artefact
 
-_FORMAT, _VERSION = "xaibench unfinished decoder", 1
+_FORMAT, _VERSION = "xaibench unfinished decoder", 2
 
 
 @dataclass(kw_only=True)
@@ -21,7 +21,8 @@ class Progress:
 
     Attributes:
         step: Steps done.
-        curve: One point per validation: step, mean terms since the last, validation loss.
+        curve: One point per twentieth of the steps: mean loss and terms since the last, and the validation loss, which
+            is None in the first half.
         best_loss: Lowest validation loss that counts; infinite before the first.
         best_step: When it was reached; 0 before.
         stale: Validations since.

@@ -31,8 +31,8 @@ class DecoderTraining:
             become empty.
         removals: What removed pixels may become, one drawn per image.
         augment: As in `AugmentName`.
-        patience: Validations without progress, of twenty in all, after which training stops; they count from half of
-            the steps on, when the weights of the loss have their last values.
+        patience: Validations without progress after which training stops. There are up to eleven, from half of the
+            steps on, when the weights of the loss have their last values.
         validation_images: Images held out for them, or fewer: at most a tenth of the data.
         mixed_precision: Whether a GPU computes in bfloat16 where that is safe; a CPU never does.
     """

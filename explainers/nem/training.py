@@ -90,13 +90,17 @@ def train_decoder(
             optimizer.step()
             schedule.step()
             state.step += 1
-            recent.append(terms.means())
+            recent.append({"loss": float(loss.detach()), **terms.means()})
             bar.update()
             if state.step % interval and state.step < settings.steps:
                 continue
-            loss_now = _validation_loss(network, teacher, held_out, settings=settings, seed=seed)
+            # Before, the network is not yet trained as it will be used.
+            is_candidate = 2 * state.step >= settings.steps
+            loss_now = None
+            if is_candidate:
+                loss_now = _validation_loss(network, teacher, held_out, settings=settings, seed=seed)
             _check_finite(loss_now or 0.0, step=state.step, settings=settings, kept=kept)
-            _note(state, recent, loss_now, area_weight=area_weight, settings=settings)
+            _note(state, recent, loss_now, area_weight=area_weight, is_candidate=is_candidate)
             recent = []
             if state.best_step == state.step:
                 best = copy.deepcopy(network.state_dict())
@@ -133,11 +137,10 @@ def _counted_passes(classifier: Classifier, *, into: Progress) -> Iterator[None]
 def _validation_loss(
     network: MaskNetwork, teacher: Teacher, held_out: list[Tensor], *, settings: DecoderTraining, seed: int
 ) -> float | None:
-    """Loss on held-out images with the last weights, whatever they are now, so that validations compare."""
+    """Loss on held-out images with the last weights and temperature, so that validations compare."""
     if not held_out:
         return None
-    temperature = network.temperature.clone()
-    network.temperature.fill_(settings.temperatures[1])
+    network.temperature.fill_(settings.temperatures[1])  # the next step sets its own
     network.eval()
     generator = stream(seed, VALIDATION)
     total = 0.0
@@ -149,7 +152,6 @@ def _validation_loss(
         )
         total += float(loss) * len(images)
     network.train()
-    network.temperature.copy_(temperature)
     return total / sum(len(images) for images in held_out)
 
 
@@ -166,15 +168,15 @@ def _note(
     validation_loss: float | None,
     *,
     area_weight: float,
-    settings: DecoderTraining,
+    is_candidate: bool,
 ) -> None:
-    """Add a point to the curve, and mark the step as the best where it is."""
+    """Add a point to the curve, and mark the step as the best where it is; without validation the last one is."""
     means = {name: round(sum(terms[name] for terms in recent) / len(recent), 5) for name in recent[0]}
     shown = None if validation_loss is None else round(validation_loss, 5)
     weight = round(area_weight, 4)
     state.curve.append({"step": state.step, "area_weight": weight, **means, "validation_loss": shown})
-    if 2 * state.step < settings.steps:
-        return  # the temperature that the network was trained with is not yet the one that it will be used with
+    if not is_candidate:
+        return
     if validation_loss is None or validation_loss < state.best_loss:
         state.best_step, state.stale = state.step, 0
         state.best_loss = state.best_loss if validation_loss is None else validation_loss
@@ -185,7 +187,8 @@ def _note(
 def _shown(state: Progress) -> dict[str, float | None]:
     point = state.curve[-1]
     return {
-        "loss": point["validation_loss"],
+        "loss": round(point["loss"], 3),
+        "validation": point["validation_loss"],
         "area": point["area"],
         "kept": round(1 - point["preservation"], 3),
         "deleted": round(1 - point["deletion"], 3),
