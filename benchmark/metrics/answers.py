@@ -85,13 +85,12 @@ def retained(scores: Tensor, *, full: Tensor, empty: Tensor, task: Task) -> Tens
     """What is left of the answer, comparable between cases.
 
     A probability is its own scale. A regression value is not: there it is the share of the way from the answer to the
-    filled image back to the answer to the image, max(0, 1 - |f(x) - f(image)| / |f(filled) - f(image)|); where filling
-    the whole image changes nothing, it is 1 for an unchanged answer and 0 for a changed one.
+    filled image up to the answer to the image, (f(x) - f(filled)) / (f(image) - f(filled)), within [0, 1].
 
     Args:
         scores: float64 (n,), answers to images made from one case.
         full: float64 (), the answer to the image.
-        empty: float64 (), the answer to the filled image.
+        empty: float64 (), the answer to the filled image; for regression below the answer to the image.
         task: What a score is.
 
     Returns:
@@ -99,7 +98,6 @@ def retained(scores: Tensor, *, full: Tensor, empty: Tensor, task: Task) -> Tens
     """
     if task is not Task.REGRESSION:
         return scores
-    change, whole = (scores - full).abs(), (empty - full).abs()
-    if whole == 0:
-        return (change == 0).double()
-    return (1 - change / whole).clamp(min=0)
+    # Two answers that differ in the last bit in one pass may be equal in another.
+    whole = (full - empty).clamp(min=torch.finfo(torch.float64).tiny)
+    return ((scores - empty) / whole).clamp(0, 1)

@@ -8,20 +8,17 @@ from torch import Tensor
 from ...datasets import Case, CaseBatch, InputError
 from ...explainers import Classifier
 from ...explainers.fills import FillName
+from .answer_metric import AnswerMetric
 from .answers import filled_case, retained, scores_where_kept
 from .context import ScoringContext
-from .metric import Metric, installed
 
 
-class FaithfulnessMetric(Metric):
-    """Scores case by case, so that no batch of the classifier mixes cases; chance is the score of a uniform map.
+class FaithfulnessMetric(AnswerMetric):
+    """Scores case by case, so that no batch of the classifier mixes cases.
 
     Pixels are ranked as `ranked_pixels` says, so that a uniform map is a random ranking. Removed pixels become a named
     fill. The answer is the target's probability, or for regression what is `retained` of the change.
     """
-
-    family = "faithfulness"
-    needs = frozenset({"attribution", "classifier"})
 
     def __init__(self, *, fill: FillName = "mean") -> None:
         """Choose how pixels are removed.
@@ -30,28 +27,6 @@ class FaithfulnessMetric(Metric):
             fill: What removed pixels become: ``mean``, ``image_mean``, ``blur`` or ``noise``.
         """
         self.fill: FillName = fill
-
-    @property
-    def library(self) -> str:
-        """PyTorch and its version."""
-        return installed("torch")
-
-    @property
-    def params(self) -> dict[str, object]:
-        """The fill."""
-        return {"fill": self.fill}
-
-    def chance(self, batch: CaseBatch, *, context: ScoringContext | None = None) -> Tensor:
-        """Score of a uniform map.
-
-        Args:
-            batch: B cases.
-            context: Holds the classifier.
-
-        Returns:
-            float64 (B,).
-        """
-        return self._score(torch.ones_like(batch.images[:, 0]), batch, context=context or ScoringContext())
 
     def _score(self, maps: Tensor, batch: CaseBatch, *, context: ScoringContext) -> Tensor:
         classifier = context.classifier

@@ -9,9 +9,9 @@ from torch import Tensor
 from ...datasets import Case, CaseBatch, InputError
 from ...explainers import Classifier
 from ...explainers.fills import FillName
+from .answer_metric import AnswerMetric
 from .answers import filled_case, retained, scores_where_kept
 from .context import ScoringContext, content
-from .metric import Metric, installed
 from .ranking import level_counts, places_of, ranked_pixels
 
 
@@ -73,7 +73,7 @@ def _curves_of_case(
     return insertion, torch.cat([insertion[-1:], between, insertion[:1]])
 
 
-class PerturbationMetric(Metric):
+class PerturbationMetric(AnswerMetric):
     """Base of the metrics that read areas under perturbation curves.
 
     Pixels are ranked once; tied pixels come in a random order that belongs to the case. The answer is the target's
@@ -83,9 +83,6 @@ class PerturbationMetric(Metric):
 
     Scores under different fills are different metrics: no fill removes pixels without leaving an image of its own.
     """
-
-    family = "faithfulness"
-    needs = frozenset({"attribution", "classifier"})
 
     def __init__(self, *, fill: FillName = "mean", steps: int = 64) -> None:
         """Choose how pixels are removed.
@@ -100,11 +97,6 @@ class PerturbationMetric(Metric):
         self.steps = steps
 
     @property
-    def library(self) -> str:
-        """PyTorch and its version."""
-        return installed("torch")
-
-    @property
     def params(self) -> dict[str, object]:
         """Fill and number of levels."""
         return {"fill": self.fill, "steps": self.steps}
@@ -113,18 +105,6 @@ class PerturbationMetric(Metric):
     def passes(self) -> str:
         """Forward passes; the metrics of one fill share them."""
         return f"{2 * self.steps} forward, shared"
-
-    def chance(self, batch: CaseBatch, *, context: ScoringContext | None = None) -> Tensor:
-        """Score of a random ranking.
-
-        Args:
-            batch: B cases.
-            context: Holds the classifier.
-
-        Returns:
-            float64 (B,).
-        """
-        return self._score(torch.ones_like(batch.images[:, 0]), batch, context=context or ScoringContext())
 
     def _score(self, maps: Tensor, batch: CaseBatch, *, context: ScoringContext) -> Tensor:
         return self._area(perturbation_curves(maps, batch, context=context, fill=self.fill, steps=self.steps))

@@ -184,23 +184,44 @@ def test_regression_retains_a_share_of_the_change() -> None:
     full, empty = torch.tensor(3.0, dtype=torch.float64), torch.tensor(1.0, dtype=torch.float64)
     scores = torch.tensor([3.0, 1.0, 2.0, 4.0, 7.0], dtype=torch.float64)
     found = retained(scores, full=full, empty=empty, task=Task.REGRESSION)
-    assert found.tolist() == [1.0, 0.0, 0.5, 0.5, 0.0]
+    assert found.tolist() == [1.0, 0.0, 0.5, 1.0, 1.0]
     assert torch.equal(retained(scores, full=full, empty=empty, task=Task.MULTICLASS), scores)
     unmoved = retained(scores, full=full, empty=full, task=Task.REGRESSION)
-    assert unmoved.tolist() == [1.0, 0.0, 0.0, 0.0, 0.0]
+    assert unmoved.tolist() == [0.0, 0.0, 0.0, 1.0, 1.0]
 
 
-@pytest.mark.parametrize("factor", [1.0, -250.0])
-def test_regression_scores_do_not_depend_on_unit_or_offset_of_the_output(factor: float) -> None:
-    raw, batch = random_batch(3)
-    plain, scaled = tiny_classifier(task=Task.REGRESSION), tiny_classifier(task=Task.REGRESSION)
+def regression(*, factor: float = 1.0) -> Classifier:
+    """A classifier with values whose unit and offset are other ones."""
+    classifier = tiny_classifier(task=Task.REGRESSION)
     with torch.no_grad():
-        scaled.module[-1].weight.mul_(factor)  # type: ignore[index, union-attr, operator]
-        scaled.module[-1].bias.add_(4)  # type: ignore[index, union-attr, operator]
+        classifier.module[-1].weight.mul_(factor)  # type: ignore[index, union-attr, operator]
+        classifier.module[-1].bias.add_(4)  # type: ignore[index, union-attr, operator]
+    return classifier
+
+
+def test_regression_scores_do_not_depend_on_unit_or_offset_of_the_output() -> None:
+    raw, batch = random_batch(12)
     for name in NAMES:
-        found = score(name, raw, batch, classifier=scaled)
-        torch.testing.assert_close(found, score(name, raw, batch, classifier=plain), atol=1e-3, rtol=1e-3)
-        assert found.std() > 0
+        found = score(name, raw, batch, classifier=regression(factor=250))
+        plain = score(name, raw, batch, classifier=tiny_classifier(task=Task.REGRESSION))
+        torch.testing.assert_close(found, plain, atol=1e-3, rtol=1e-3, equal_nan=True)
+        assert found[found.isfinite()].std() > 0
+
+
+@pytest.mark.parametrize("fill", FILLS)
+def test_a_fill_that_does_not_lower_a_value_asks_nothing(fill: FillName) -> None:
+    raw, batch = random_batch(12)
+    prepared = prepare(raw, chain="positive")
+    metric = METRICS.create("insertion_minus_deletion", fill=fill, steps=4)
+    lowered = []
+    for factor in (1.0, -1.0):
+        context = ScoringContext(classifier=regression(factor=factor))
+        applicable = metric.applicable(batch, context=context)
+        assert metric.score(prepared, batch, context=context).isfinite().tolist() == applicable.tolist()
+        assert metric.chance(batch, context=context).isfinite().tolist() == applicable.tolist()
+        lowered.append(applicable)
+    # What lowers a value raises its negative: every case is asked about in exactly one of the two directions.
+    assert torch.equal(lowered[0], ~lowered[1])
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,0 +1,71 @@
+"""Base of the metrics that remove pixels under a fill and ask the classifier again."""
+
+import torch
+from torch import Tensor
+
+from ...datasets import Case, CaseBatch, Task
+from ...explainers import Classifier
+from ...explainers.fills import FillName
+from .answers import filled_case, target_scores
+from .context import ScoringContext
+from .metric import Metric, installed, subset
+
+
+class AnswerMetric(Metric):
+    """Which cases a fill can be asked about, and the score of a uniform map, which is chance.
+
+    A map says what speaks *for* the target. A probability falls when that is removed, or had nothing to lose. A value may
+    rise when the whole image is removed (a network may see disease in a plain gray): nothing was taken away from it then
+    whose place could be asked for, and such a case of a regression is not applicable under that fill.
+    """
+
+    family = "faithfulness"
+    needs = frozenset({"attribution", "classifier"})
+    fill: FillName
+
+    @property
+    def library(self) -> str:
+        """PyTorch and its version."""
+        return installed("torch")
+
+    @property
+    def params(self) -> dict[str, object]:
+        """The fill."""
+        return {"fill": self.fill}
+
+    def applicable(self, batch: CaseBatch, *, context: ScoringContext) -> Tensor:
+        """All cases, but for those of a regression whose value the fill does not lower: bool (B,)."""
+        classifier = context.classifier
+        if classifier.task is not Task.REGRESSION:
+            return super().applicable(batch, context=context)
+
+        def compute() -> Tensor:
+            return torch.tensor([_is_lowered(case, fill=self.fill, classifier=classifier) for case in batch.cases])
+
+        tensors = {"images": batch.images, "targets": batch.targets}
+        return context.once("values that a fill lowers", compute, settings=[self.fill], tensors=tensors)
+
+    def chance(self, batch: CaseBatch, *, context: ScoringContext | None = None) -> Tensor:
+        """Score of a uniform map, whose pixels come in a random order that belongs to the case.
+
+        Args:
+            batch: B cases.
+            context: Holds the classifier.
+
+        Returns:
+            float64 (B,); NaN where the metric is not applicable.
+        """
+        surroundings = context or ScoringContext()
+        chosen = self.applicable(batch, context=surroundings)
+        scores = torch.full((len(batch.cases),), torch.nan, dtype=torch.float64)
+        if bool(chosen.any()):
+            uniform = torch.ones_like(batch.images[chosen][:, 0])
+            scores[chosen] = self._score(uniform, subset(batch, chosen), context=surroundings.of(chosen)).double()
+        return scores
+
+
+def _is_lowered(case: Case, *, fill: FillName, classifier: Classifier) -> bool:
+    image = case.sample.image.to(classifier.device)
+    ends = torch.stack([image, filled_case(case, fill=fill, classifier=classifier)])
+    full, empty = target_scores(ends, case=case, classifier=classifier).tolist()
+    return bool(empty < full)
