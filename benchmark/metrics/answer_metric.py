@@ -14,9 +14,9 @@ from .metric import Metric, installed, subset
 class AnswerMetric(Metric):
     """Which cases a fill can be asked about, and the score of a uniform map, which is chance.
 
-    A map says what speaks *for* the target. A probability falls when that is removed, or had nothing to lose. A value may
-    rise when the whole image is removed (a network may see disease in a plain gray): nothing was taken away from it then
-    whose place could be asked for, and such a case of a regression is not applicable under that fill.
+    A map says what speaks *for* the target. A probability falls when that is removed, or had nothing to lose. A value
+    may rise when the whole image is removed (a network may see disease in a plain gray): nothing was taken away from it
+    then whose place could be asked for, and such a case of a regression is not applicable under that fill.
     """
 
     family = "faithfulness"
