@@ -10,7 +10,7 @@ from ...datasets import DATASETS, InputError
 from ...explainers import ARCHITECTURES, EXPLAINERS, builtin_checkpoints
 from ..catalog_tables import metrics_table
 from ..metrics import METRICS
-from ..suite import builtin_suites, load_suite
+from ..suite_files import builtin_suites, load_suite
 from .options import FILE
 from .output import deliver
 

@@ -9,7 +9,7 @@ from ..census import census_line
 from ..cpu import prepare_cpu
 from ..runner import DeviceChoice, run_suite
 from ..store import RunStore
-from ..suite import load_suite
+from ..suite_files import load_suite
 from .options import FOLDER, device_option, threads_option
 
 

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from xaibench.benchmark.cli import main
 from xaibench.benchmark.store import RunStore
-from xaibench.benchmark.suite import load_suite
+from xaibench.benchmark.suite_files import load_suite
 
 from ..datasets.rsna_tree import HEADER, write_dicom
 from ..datasets.trees import write_ham_tree

@@ -6,7 +6,7 @@ import pytest
 
 from xaibench.benchmark.runner import run_suite
 from xaibench.benchmark.store import RunStore
-from xaibench.benchmark.suite import parse_suite
+from xaibench.benchmark.suite_files import parse_suite
 from xaibench.datasets import SyntheticRadiographs
 
 HEAD = 'schema_version = 1\nname = "radiographs"\nbatch_size = 4\nevaluate = ["pathology", "findings", "severity"]\n'

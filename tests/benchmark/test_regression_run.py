@@ -6,7 +6,7 @@ import pytest
 
 from xaibench.benchmark.runner import run_suite
 from xaibench.benchmark.store import RunStore
-from xaibench.benchmark.suite import parse_suite
+from xaibench.benchmark.suite_files import parse_suite
 from xaibench.datasets import SyntheticLesions
 
 SUITE = """

@@ -7,7 +7,7 @@ import pytest
 
 from xaibench.benchmark.runner import run_suite
 from xaibench.benchmark.store import RunStore
-from xaibench.benchmark.suite import load_suite
+from xaibench.benchmark.suite_files import load_suite
 
 CHANCE_FACTOR = 10
 """How many times more than by chance lies on the marker that the biased classifier goes by."""

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from xaibench.benchmark.metrics import METRICS
-from xaibench.benchmark.suite import Suite, builtin_suites, load_suite, parse_suite
+from xaibench.benchmark.suite import Suite
+from xaibench.benchmark.suite_files import builtin_suites, load_suite, parse_suite
 from xaibench.datasets import InputError
 from xaibench.explainers import EXPLAINERS
 

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from xaibench.benchmark.suite import Suite, parse_suite
+from xaibench.benchmark.suite import Suite
+from xaibench.benchmark.suite_files import parse_suite
 
 TINY_SUITE = """
 schema_version = 1

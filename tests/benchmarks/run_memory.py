@@ -10,12 +10,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from xaibench.benchmark.suite import load_suite
+from xaibench.benchmark.suite_files import load_suite
 
 _CHILD = """
 import sys, pathlib, resource
 from xaibench.benchmark.runner import run_suite
-from xaibench.benchmark.suite import load_suite
+from xaibench.benchmark.suite_files import load_suite
 suite = load_suite("quick")
 name, spec = next(iter(suite.datasets.items()))
 spec = spec.model_copy(update={"params": {**spec.params, "n_images": int(sys.argv[2])}})
