@@ -19,7 +19,7 @@ from .rows import ScoreRow, Status, TimingRow
 from .workbench import Workbench
 
 # Raise it when a change of ours changes scores: cells stored before are then computed again.
-SCORES_VERSION = 1
+SCORES_VERSION = 2
 _SCORING_LIBRARIES = ("torch", "captum", "quantus")
 _MIN_TIMED_CALLS = 3
 _MAX_EXTRA_SECONDS = 1.0
@@ -96,7 +96,7 @@ def cell_id(bench: Workbench, cell: Cell) -> str:
             "dataset": bench.dataset(cell.dataset).info.fingerprint,
             "samples": [cell.start, cell.stop],
             "targets": suite.datasets[cell.dataset].targets.value,
-            "classifier": bench.classifier(cell.classifier).fingerprint,
+            "classifier": bench.classifier_identity(cell.classifier),
             "explainer": bench.explainer_identity(cell.explainer, cell.classifier),
             "batch_size": suite.batch_size,
             "preparation": suite.preparation,

@@ -26,7 +26,7 @@ def gallery_of_run(
         device: Where to compute.
 
     Raises:
-        InputError: If the folder holds no run, or the data are missing.
+        InputError: If the folder holds no run or nobody has explained the dataset yet, or the data are missing.
     """
     suite = Suite.model_validate(store.read_manifest()["suite"])
     bench = Workbench(suite, run_dir=store.run_dir, data_dir=data_dir, device=device)
@@ -46,9 +46,7 @@ def gallery_of_run(
     batch = CaseBatch.of(cases[:n_cases])
     images, targets_tensor, masks = (t.to(device) for t in (batch.images, batch.targets, batch.gt_masks))
     maps = {}
-    for explainer_name in suite.explainers_with_controls():
-        if bench.unsupported(explainer_name, classifier_name) is not None:
-            continue
+    for explainer_name in _finished(store, dataset=name, classifier=classifier_name):
         explainer = bench.explainer(explainer_name, classifier_name)
         raw = explainer.explain(images, targets_tensor, gt_masks=masks if explainer.sees_gt_masks else None)
         maps[explainer_name] = list(prepare(raw.cpu(), chain=suite.preparation).maps)
@@ -58,3 +56,12 @@ def gallery_of_run(
         titles=[classifier.output_names[case.target] for case in batch.cases],
         gt_masks=[case.gt_mask for case in batch.cases],
     )
+
+
+def _finished(store: RunStore, *, dataset: str, classifier: str) -> list[str]:
+    """Explainers that gave maps in the run: not those that failed, were skipped, or that it has not come to."""
+    rows = store.timing_frame()
+    own = rows[(rows["dataset"] == dataset) & (rows["classifier"] == classifier)]
+    if own.empty:
+        raise InputError(f"nobody has explained {dataset} in {store.run_dir} yet; run the suite again")
+    return list(dict.fromkeys(own["explainer"]))

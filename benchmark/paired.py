@@ -16,10 +16,9 @@ class Lead:
 
     Attributes:
         metric: Id of the metric.
-        first: Explainer with the best mean, controls included, oracles not.
+        first: Explainer with the best mean over cases, as in the ranks; controls included, oracles not.
         runner_up: Explainer with the second best mean.
-        difference: Mean over images of first minus runner-up, in the unit of the metric; negative where lower is
-            better.
+        difference: Mean of first minus mean of runner-up, in the unit of the metric; negative where lower is better.
         p_value: Two-sided Wilcoxon signed-rank test over images; None where all pairs are equal.
         n_images: Pairs.
     """
@@ -52,18 +51,20 @@ def leads(rows: pd.DataFrame, *, higher_is_better: dict[str, bool], oracles: Col
     found = []
     rivals = rows[~rows["explainer"].isin(list(oracles))]
     for metric, group in rivals.groupby("metric", sort=False):
-        per_image = _complete(group)
-        means = per_image.mean().sort_values(ascending=not higher_is_better[str(metric)], kind="stable")
+        scored = _complete(group)
+        means = scored.groupby("explainer", sort=False)["score"].mean()
+        means = means.sort_values(ascending=not higher_is_better[str(metric)], kind="stable")
         if len(means) < 2:
             continue
         first, runner_up = str(means.index[0]), str(means.index[1])
+        per_image = scored.groupby(["sample_id", "explainer"], sort=False)["score"].mean().unstack("explainer")
         differences = (per_image[first] - per_image[runner_up]).to_numpy(dtype=np.float64)
         found.append(
             Lead(
                 metric=str(metric),
                 first=first,
                 runner_up=runner_up,
-                difference=float(differences.mean()),
+                difference=float(means[first] - means[runner_up]),
                 p_value=float(wilcoxon(differences).pvalue) if differences.any() else None,
                 n_images=len(differences),
             )
@@ -72,10 +73,10 @@ def leads(rows: pd.DataFrame, *, higher_is_better: dict[str, bool], oracles: Col
 
 
 def _complete(rows: pd.DataFrame) -> pd.DataFrame:
-    """Mean score per image (rows) and explainer (columns) of the explainers without a gap."""
+    """Scored rows of the explainers without a gap: asked about every case, and never without an answer."""
+    n_asked = rows["explainer"].value_counts()
     applicable = rows[rows["status"] != Status.NOT_APPLICABLE]
-    has_gap = applicable[applicable["status"] != Status.OK]["explainer"].unique()
+    unanswered = applicable[applicable["status"] != Status.OK]["explainer"]
+    has_gap = {*unanswered, *n_asked.index[n_asked < n_asked.max()]}
     scored = applicable[~applicable["explainer"].isin(has_gap)]
-    means = scored.assign(score=scored["score"].astype(float)).groupby(["sample_id", "explainer"], sort=False)["score"]
-    table: pd.DataFrame = means.mean().unstack("explainer")
-    return table
+    return scored.assign(score=scored["score"].astype(float))

@@ -149,7 +149,10 @@ def _prepare_explainers(bench: Workbench, cells: list[Cell], *, progress: bool) 
     """Fit or load what must be, and report the fits; a fit that fails is reported by its cells."""
     fits = []
     for classifier, name in dict.fromkeys((cell.classifier, cell.explainer) for cell in cells):
-        if not bench.explainer_class(name).needs_fit or bench.unsupported(name, classifier) is not None:
+        if bench.unsupported(name, classifier) is not None:
+            continue
+        bench.check_explainer(name, classifier)
+        if not bench.explainer_class(name).needs_fit:
             continue
         try:
             record = bench.explainer(name, classifier, progress=progress).fit_record

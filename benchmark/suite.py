@@ -136,7 +136,7 @@ class Suite(_Section):
     schema_version: Literal[1]
     name: _Identifier
     description: str = ""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**32)
     batch_size: int = Field(default=16, ge=1)
     shard_size: int = Field(default=32, ge=1)
     preparation: Literal["positive", "absolute"] = "positive"

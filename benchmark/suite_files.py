@@ -88,8 +88,11 @@ def _keys_at(place: tuple[int | str, ...]) -> list[str]:
         "explainers": ExplainerSpec,
         "metrics": MetricSpec,
     }
-    model = Suite if not place else TrainSpec if place[-1] == "train" else sections[str(place[0])]
-    return list(model.model_fields)
+    if not place:
+        return list(Suite.model_fields)
+    # A dataset may be called «train» too.
+    is_training = place[0] == "classifiers" and len(place) > 2
+    return list((TrainSpec if is_training else sections[str(place[0])]).model_fields)
 
 
 def _check_references(suite: Suite) -> None:

@@ -64,6 +64,9 @@ def summarize_scores(
             }
         )
     summary = pd.DataFrame(records)
+    # A run that was stopped has not asked everyone about every case.
+    n_asked = summary.groupby(["dataset", "classifier", "metric"], sort=False)["n_cases"].transform("max")
+    summary["complete"] &= summary["n_cases"] == n_asked
     # Higher is better for the ranking key, whatever the metric's direction.
     sign = summary["metric"].map(lambda name: 1.0 if higher_is_better[name] else -1.0)
     merit = (summary["mean"].astype(float) * sign).where(summary["complete"])

@@ -111,6 +111,18 @@ class Workbench:
             ("explainer", name, classifier), lambda: self._make_explainer(name, classifier, progress=progress)
         )
 
+    def check_explainer(self, name: str, classifier: str) -> None:
+        """Make an explainer and let it go, so that a wrong parameter ends a run before anything is computed.
+
+        Raises:
+            InputError: If a parameter has a value that the explainer refuses.
+        """
+        params = self.suite.explainers_with_controls()[name].params
+        try:
+            EXPLAINERS.create(self.suite.explainer_type(name), self.classifier(classifier), **params)
+        except InputError as error:
+            raise InputError(f"explainers.{name}: {error}") from error
+
     def explainer_identity(self, name: str, classifier: str) -> dict[str, Any]:
         """Everything about an explainer that decides its maps, for the id of a cell."""
         kind = self.suite.explainer_type(name)
@@ -120,11 +132,22 @@ class Workbench:
             "type": kind,
             "params": _plain({**params, **EXPLAINERS.checked_params(kind, spec.params)}),
             "seed": self.explainer_seed(name),
+            **EXPLAINERS.origin(kind),
         }
         if classifier in spec.weights:
             identity["weights"] = blake2b(checkpoint_path(spec.weights[classifier]).read_bytes()).hexdigest()
         elif classifier in spec.fit_on:
             identity["fit_on"] = self.dataset(spec.fit_on[classifier]).info.fingerprint
+        return identity
+
+    def classifier_identity(self, name: str) -> dict[str, Any]:
+        """Everything about a classifier that decides answers and what explainers read, for the id of a cell."""
+        spec = self.suite.classifiers[name]
+        identity: dict[str, Any] = {"fingerprint": self.classifier(name).fingerprint, "params": _plain(spec.params)}
+        if spec.type is not None:
+            identity |= {"type": spec.type, **ARCHITECTURES.origin(spec.type)}
+        if spec.checkpoint is not None:
+            identity["file"] = blake2b(checkpoint_path(spec.checkpoint).read_bytes()).hexdigest()
         return identity
 
     def explainer_seed(self, name: str) -> int:
@@ -246,7 +269,8 @@ class Workbench:
         explainer = EXPLAINERS.create(kind, classifier, **spec.params, seed=self.explainer_seed(name))
         if not explainer.needs_fit:
             return explainer
-        identity = [self.explainer_identity(name, classifier_name), classifier.fingerprint, torch.__version__]
+        facts = [self.explainer_identity(name, classifier_name), self.classifier_identity(classifier_name)]
+        identity = [*facts, torch.__version__]
         path = self.run_dir / "explainers" / f"{name}-{classifier_name}-{fingerprint(identity)[:8]}.safetensors"
         if not path.is_file():
             data = self.dataset(spec.fit_on[classifier_name])

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from .errors import InputError
+from .hashing import fingerprint
 
 T = TypeVar("T")
 
@@ -134,6 +135,21 @@ class Catalog(Generic[T]):
             for parameter in signature.parameters.values()
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY
         }
+
+    def origin(self, name: str) -> dict[str, str]:
+        """Version and code of a plugin that another distribution brings, for stored results; empty for ours.
+
+        The code is that of the plugin's own module: who works on one shall not see yesterday's scores.
+        """
+        factory, announced = self.get(name), self._entry_points().get(name)
+        if announced is None:
+            return {}
+        facts = {} if announced.dist is None else {"version": announced.dist.version}
+        try:
+            source = inspect.getsource(inspect.getmodule(factory) or factory)
+        except (OSError, TypeError):  # built in C, or typed at a prompt
+            return facts
+        return {**facts, "source": fingerprint(source)}
 
     def _converted(self, name: str, key: str, value: Any, parameter: inspect.Parameter) -> Any:
         if parameter.annotation is inspect.Parameter.empty:

@@ -9,7 +9,7 @@ from ...datasets import DATASETS, InputError
 from ...explainers import EXPLAINERS, load_classifier, write_atomically
 from ..cpu import prepare_cpu
 from ..runner import DeviceChoice, choose_device
-from .options import FILE, device_option, params_option, threads_option
+from .options import FILE, SEED, device_option, params_option, threads_option
 
 
 @click.command(
@@ -23,7 +23,7 @@ from .options import FILE, device_option, params_option, threads_option
 @click.option("--dataset", required=True, help="Name of a dataset with a split train; see `xaibench list datasets`.")
 @params_option("-d", "--dataset-param", what="dataset")
 @click.option("--out", type=FILE, required=True, help="File to write (.safetensors).")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--seed", type=SEED, default=0, show_default=True)
 @device_option
 @threads_option
 def fit_command(
@@ -43,7 +43,10 @@ def fit_command(
     write_atomically(out.with_name(f".{out.name}.writable"), b"")
     out.with_name(f".{out.name}.writable").unlink()
     classifier = load_classifier(classifier_file)[0].to(chosen_device)
-    chosen = EXPLAINERS.create(explainer, classifier, **dict(param), seed=seed)
+    params = dict(param)
+    if "seed" in params:
+        raise InputError("parameter seed is given by -p; wanted --seed")
+    chosen = EXPLAINERS.create(explainer, classifier, **params, seed=seed)
     if not chosen.needs_fit:
         raise InputError(
             f"{explainer} has nothing to fit; use it as it is: xaibench explain IMAGE --explainer {explainer}"

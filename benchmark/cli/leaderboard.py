@@ -20,4 +20,8 @@ def leaderboard_command(
     run: Path, output_format: LeaderboardFormat, by: Stratification | None, out: Path | None
 ) -> None:
     """Summarize RUN: means, intervals, chance levels, ranks and costs."""
-    deliver(render_leaderboard(RunStore(run), output_format=output_format, by=by), out)
+    store = RunStore(run)
+    deliver(render_leaderboard(store, output_format=output_format, by=by), out)
+    n_unfinished = len(store.unfinished())
+    if n_unfinished:
+        click.echo(f"The run is not finished: {n_unfinished} cells are missing. Run the suite again.", err=True)

@@ -12,6 +12,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 # Existence is checked by whoever reads, with an error that names the remedy.
 FOLDER = click.Path(path_type=Path, file_okay=True)
 FILE = click.Path(path_type=Path)
+# What NumPy's generators take.
+SEED = click.IntRange(min=0, max=2**32 - 1)
 
 
 class KeyValue(click.ParamType[tuple[str, Any]]):

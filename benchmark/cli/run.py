@@ -10,7 +10,7 @@ from ..cpu import prepare_cpu
 from ..runner import DeviceChoice, run_suite
 from ..store import RunStore
 from ..suite_files import load_suite
-from .options import FOLDER, device_option, threads_option
+from .options import FOLDER, SEED, device_option, threads_option
 
 
 @click.command("run", epilog="Example:  xaibench run quick --out runs/quick")
@@ -19,7 +19,7 @@ from .options import FOLDER, device_option, threads_option
 @click.option("--data", "data_dir", type=FOLDER, default="data", show_default=True, help="Folder that holds the data.")
 @device_option
 @threads_option
-@click.option("--seed", type=click.IntRange(min=0), help="Base seed, in place of the suite's.")
+@click.option("--seed", type=SEED, help="Base seed, in place of the suite's.")
 @click.option("--limit", type=click.IntRange(min=1), help="Samples per dataset at most.")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 def run_command(

@@ -16,7 +16,7 @@ from ...explainers import (
 )
 from ..cpu import prepare_cpu
 from ..runner import DeviceChoice, choose_device
-from .options import FILE, device_option, params_option, threads_option
+from .options import FILE, SEED, device_option, params_option, threads_option
 
 
 @click.command(
@@ -46,7 +46,7 @@ from .options import FILE, device_option, params_option, threads_option
 )
 @click.option("--class-weights/--no-class-weights", default=True, show_default=True)
 @click.option("--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Processes that load images.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--seed", type=SEED, default=0, show_default=True)
 @device_option
 @threads_option
 def train_classifier_command(

@@ -58,7 +58,9 @@ class Infidelity(FaithfulnessMetric):
         answers = self._answers(~patches, case, classifier=classifier)
         drops = answers[0] - answers[1:]
         relevance = patches.flatten(1).double().cpu() @ values.flatten().double().cpu()
-        explained, power = float(relevance @ drops), float(relevance @ relevance) * float(drops @ drops)
+        # Maps are not negative: a scale below 0, by which an anti-map would be a perfect one, is not to be had.
+        explained = max(0.0, float(relevance @ drops))
+        power = float(relevance @ relevance) * float(drops @ drops)
         # E[(β·a - b)²] / E[b²] = 1 - E[a·b]² / (E[a²] E[b²]); it is 1 also where β = 0 is as good as any.
         return 1.0 if power == 0 else min(1.0, max(0.0, 1 - explained**2 / power))
 

@@ -67,6 +67,10 @@ class NemExplainer(FittedExplainer):
         self.level = level
         if not -4 < level < 4:
             raise InputError(f"level is {level}; wanted more than -4 and less than 4, where all logits lie")
+        if not widths or min(widths) < 1:
+            raise InputError(f"widths are {list(widths)}; wanted at least one number of channels, each at least 1")
+        if finest_stride is not None and finest_stride < 1:
+            raise InputError(f"finest_stride is {finest_stride}; wanted at least 1")
         if not contrast > 0:
             raise InputError(f"contrast is {contrast}; wanted more than 0")
         self._network: MaskNetwork | None = None

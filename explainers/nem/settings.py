@@ -63,6 +63,16 @@ class DecoderTraining:
         for name in ("random_target_share", "ranking_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} is {getattr(self, name)}; wanted a share from 0 to 1")
+        if not self.learning_rate > 0:
+            raise InputError(f"learning_rate is {self.learning_rate}; wanted more than 0")
+        for name in ("weight_decay", "leakage_weight"):
+            if not getattr(self, name) >= 0:
+                raise InputError(f"{name} is {getattr(self, name)}; wanted 0 or more")
+        if min(self.area_weights) < 0 or min(self.temperatures) <= 0:
+            raise InputError(
+                f"area_weights are {list(self.area_weights)} and temperatures {list(self.temperatures)}; wanted "
+                "weights of 0 or more and temperatures of more than 0"
+            )
         if not self.score_temperatures or min(self.score_temperatures) <= 0:
             raise InputError(
                 f"score_temperatures are {list(self.score_temperatures)}; wanted at least one, each more than 0"

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,8 @@ BAD_INPUT = [
     (["run", "{tmp}/good.toml", "--out", "{tmp}/photo.png/o"], "choose a folder"),
     (["run", "quick", "--device", "cuda", "--out", "{tmp}/o"], "--device cpu"),
     (["run", "quick", "--limit", "0"], "--limit"),
+    (["run", "quick", "--seed", str(2**32), "--out", "{tmp}/o"], "--seed"),
+    (["run", "{tmp}/samples.toml", "--out", "{tmp}/o"], "explainers.gradient_shap: samples is 0"),
     (["leaderboard", "{tmp}/nowhere"], "run.json"),
     (["leaderboard", "{tmp}/empty", "--format", "xlsx"], "xlsx"),
     (["rows", "{tmp}/empty"], "run.json"),
@@ -174,6 +177,7 @@ def test_bad_input_ends_with_one_line_and_exit_code_2(
         ("explainer", "[explainers.saliency]", "[explainers.salience]"),
         ("metric", "batch_size = 4", 'metrics = ["complexty"]'),
         ("key", "batch_size", "batch_sise"),
+        ("samples", "samples = 2", "samples = 0"),
         ("checkpoint", 'type = "small_resnet"\nparams = { width = 8 }', f'checkpoint = "{photo}"'),
         ("builtin", 'type = "small_resnet"\nparams = { width = 8 }', 'checkpoint = "builtin:none"'),
     ):
@@ -213,6 +217,26 @@ def test_train_fit_and_explain_one_image(small_checkpoint: Path, photo: Path, tm
     with Image.open(picture) as image:
         width, height = image.size
     assert width > height > 200
+
+
+@pytest.mark.parametrize(
+    ("rest", "wanted"),
+    [
+        (["-p", "seed=3"], "wanted --seed"),
+        (["-p", "learning_rate=-1"], "learning_rate is -1.0; wanted more than 0"),
+        (["-p", "weight_decay=-1"], "weight_decay is -1.0; wanted 0 or more"),
+        (["-p", "temperatures=[0, 1]"], "temperatures of more than 0"),
+        (["-p", "widths=[]"], "widths are []; wanted at least one"),
+        (["-p", "finest_stride=0"], "finest_stride is 0; wanted at least 1"),
+        (["--seed", 2**32], "--seed"),
+    ],
+)
+def test_a_fit_refuses_wrong_settings(rest: list[object], wanted: str, small_checkpoint: Path, tmp_path: Path) -> None:
+    out = tmp_path / "nemt.safetensors"
+    result = call("fit", "nemt", *TINY_DATA, "--classifier", small_checkpoint, *rest, "--out", out)
+    assert result.exit_code == 2, result.output
+    assert wanted in result.output
+    assert not list(tmp_path.iterdir())
 
 
 def test_every_image_of_a_folder_is_explained(small_checkpoint: Path, tmp_path: Path) -> None:
@@ -277,6 +301,25 @@ def test_the_gallery_is_a_picture(run_dir: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     with Image.open(tmp_path / "gallery.png") as image:
         assert image.size[0] > image.size[1]
+
+
+def test_a_run_that_was_stopped_says_so_and_draws_who_has_maps(run_dir: Path, tmp_path: Path) -> None:
+    stopped = tmp_path / "stopped"
+    shutil.copytree(run_dir, stopped)
+    for cell in (stopped / "cells").iterdir():
+        if json.loads(cell.read_text())["cell"]["explainer"] == "saliency":
+            cell.unlink()
+    page = call("leaderboard", stopped)
+    assert page.exit_code == 0, page.output
+    assert "**This run is not finished**" in page.stdout
+    assert "The run is not finished" in call("leaderboard", stopped, "--format", "csv").stderr
+    assert "not finished" not in call("leaderboard", run_dir).output
+    drawn = call("gallery", stopped, "--cases", 1, "--device", "cpu", "--out", tmp_path / "gallery.png")
+    assert drawn.exit_code == 0, drawn.output
+    shutil.rmtree(stopped / "cells")
+    nobody = call("gallery", stopped, "--device", "cpu", "--out", tmp_path / "nothing.png")
+    assert nobody.exit_code == 2
+    assert "nobody has explained lesions" in nobody.stderr
 
 
 @pytest.mark.parametrize("kind", ["explainers", "datasets", "metrics", "classifiers", "suites"])

@@ -123,7 +123,7 @@ def test_infidelity_equals_the_definition() -> None:
             removed[:, patch] = fill[:, patch]
             relevance.append(float(own[patch].sum()))
             drops.append(answer(image, case, classifier=classifier) - answer(removed, case, classifier=classifier))
-        scale = float(np.linalg.lstsq(np.array(relevance)[:, None], np.array(drops), rcond=None)[0][0])
+        scale = max(0.0, float(np.linalg.lstsq(np.array(relevance)[:, None], np.array(drops), rcond=None)[0][0]))
         errors = sum((scale * a - b) ** 2 for a, b in zip(relevance, drops, strict=True))
         assert value == pytest.approx(errors / sum(b**2 for b in drops), abs=1e-4)
 
@@ -204,6 +204,11 @@ def test_the_map_of_a_linear_classifier_is_faithful_and_its_opposite_is_not() ->
     for name in NAMES:
         right, wrong = (score(name, maps, batch, classifier=classifier)[0] for maps in (raw, opposite))
         assert right > wrong if METRICS.create(name).higher_is_better else right < wrong
+
+
+def test_infidelity_does_not_take_what_speaks_against_for_evidence() -> None:
+    raw, batch, classifier = linear_case()
+    assert score("infidelity", -raw, batch, classifier=classifier)[0] > 0.5
 
 
 @pytest.mark.parametrize("name", NAMES)

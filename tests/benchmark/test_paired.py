@@ -61,6 +61,21 @@ def test_where_lower_is_better_the_lowest_leads() -> None:
     assert lead.difference == pytest.approx(-1)
 
 
+def test_the_first_is_the_first_of_the_ranks_also_where_images_have_several_cases() -> None:
+    many, few = {"a": [0.9, 0.9, 0.9], "b": [0.1]}, {"a": [0.6, 0.6, 0.6], "b": [0.6]}
+    (lead,) = found(rows("few", few), rows("many", many))
+    # By case 0.70 against 0.60, by image 0.50 against 0.60.
+    assert (lead.first, lead.runner_up, lead.n_images) == ("many", "few", 2)
+    assert lead.difference == pytest.approx(0.1)
+
+
+def test_who_was_not_asked_about_every_case_does_not_compete() -> None:
+    (lead,) = found(
+        rows("half", {"a": [0.9]}), rows("one", {"a": [0.2], "b": [0.3]}), rows("two", {"a": [0.1], "b": [0.1]})
+    )
+    assert (lead.first, lead.runner_up, lead.n_images) == ("one", "two", 2)
+
+
 def test_who_left_a_case_out_does_not_compete() -> None:
     full, gap = {"a": [0.2], "b": [0.3]}, {"a": [0.9], "b": [None]}
     (lead,) = found(rows("gap", gap), rows("one", full), rows("two", {"a": [0.1], "b": [0.1]}))

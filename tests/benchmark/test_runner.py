@@ -267,3 +267,20 @@ def test_the_id_of_a_cell_depends_on_ids_and_settings_of_metrics(tmp_path: Path)
     assert one == ids(insertion=MetricSpec(type="insertion_auc", params={"fill": "mean"}))
     assert not one & ids(insertion=MetricSpec(type="insertion_auc", params={"fill": "blur"}))
     assert not one & ids(another=MetricSpec(type="insertion_auc"))
+
+
+def test_the_id_of_a_cell_depends_on_the_network_and_on_the_code_of_a_plugin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ids(text: str = TINY_SUITE) -> set[str]:
+        bench = Workbench(tiny_suite(text), run_dir=tmp_path, data_dir=tmp_path, device=torch.device("cpu"))
+        return {cell_id(bench, cell) for cell in plan_cells(bench, limit=1) if cell.explainer == "saliency"}
+
+    one = ids()
+    assert one == ids()
+    # The weights are the same, what explainers read is not.
+    timm = TINY_SUITE.replace("small_resnet", "timm")
+    networks = ['model = "resnet10t"', 'model = "resnet10t", feature_layers = ["layer1", "layer2"]']
+    assert not ids(timm.replace("width = 8", networks[0])) & ids(timm.replace("width = 8", networks[1]))
+    monkeypatch.setattr(EXPLAINERS, "origin", lambda name: {"source": "edited"})
+    assert not one & ids()

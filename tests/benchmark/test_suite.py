@@ -78,6 +78,7 @@ def test_controls_always_run() -> None:
         ('type = "synthetic_lesions"', 'type = "synthetic_lesion"', "did you mean 'synthetic_lesions'?"),
         ("n_images = 10", "n_image = 10", "did you mean 'n_images'?"),
         ("n_images = 10", 'n_images = "ten"', "n_images"),
+        ("[datasets.lesions]", "[datasets.train]\nparms = {}\n[datasets.lesions]", "did you mean 'params'?"),
         ("[datasets.lesions]", "[datasets.lesions]\ntarget = 1", "did you mean 'targets'?"),
         ("[datasets.lesions]", '[datasets.lesions]\ntargets = "truth"', "targets"),
         ('type = "small_resnet"', 'type = "small_resnt"', "did you mean 'small_resnet'?"),

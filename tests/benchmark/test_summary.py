@@ -74,6 +74,13 @@ def test_partial_coverage_is_counted_and_never_ranked() -> None:
     assert pd.isna(line(summary, "broken", "mass")["mean"])
 
 
+def test_who_was_not_asked_about_every_case_has_no_rank() -> None:
+    frames = [rows("stopped", "mass", [1.0]), rows("whole", "mass", [0.5, 0.5, 0.5])]
+    summary = summarize_scores(pd.concat(frames), higher_is_better=DIRECTIONS)
+    assert pd.isna(line(summary, "stopped", "mass")["rank"])
+    assert line(summary, "whole", "mass")["rank"] == 1
+
+
 def test_cases_that_nobody_can_score_cost_nobody_the_rank() -> None:
     summary = summarize_scores(rows("a", "mass", [0.5, None], status="not_applicable"), higher_is_better=DIRECTIONS)
     assert line(summary, "a", "mass")["n_not_applicable"] == 1

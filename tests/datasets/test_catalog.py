@@ -67,6 +67,18 @@ def test_other_distributions_announce_plugins(lamps, monkeypatch):
     assert lamps.create("floor", "wall", at=".").watts == 40
 
 
+def test_the_code_of_another_distribution_is_told_from_its_next_version(lamps, monkeypatch, tmp_path):
+    assert lamps.origin("desk") == {}
+    monkeypatch.syspath_prepend(tmp_path)
+    found = []
+    for version, watts in (("first", 40), ("second", 60)):
+        (tmp_path / f"lamps_{version}.py").write_text(f"class Lamp:\n    watts = {watts}\n")
+        announce(monkeypatch, ("floor", f"lamps_{version}:Lamp"))
+        lamps._announced = None
+        found.append(lamps.origin("floor")["source"])
+    assert found[0] != found[1]
+
+
 def test_a_broken_plugin_harms_only_who_asks_for_it(lamps, monkeypatch):
     announce(monkeypatch, ("floor", "no_such_module_anywhere:Lamp"))
     assert lamps.create("desk", "wall", at=".").watts == 40
