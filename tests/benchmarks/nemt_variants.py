@@ -29,6 +29,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "ranking share 0.75": ("nemt", {"ranking_share": 0.75}),
     "ranking share 1": ("nemt", {"ranking_share": 1.0}),
     "no other image": ("nemt", {"removals": ("mean", "mean", "blur", "noise", "noise")}),
+    "mean thrice, no other image": ("nemt", {"removals": ("mean", "mean", "mean", "blur", "noise", "noise")}),
     "mean colour only": ("nemt", {"removals": ("mean",)}),
     "no leakage term": ("nemt", {"leakage_weight": 0.0}),
     "no smoothing": ("nemt", {"smoothing": "none"}),
