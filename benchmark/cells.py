@@ -214,6 +214,7 @@ def _scored_rows(
         explainer=bench.explainer(cell.explainer, cell.classifier),
         chain=bench.suite.preparation,
         attribution=attribution,
+        output_spread=bench.output_spread(cell.dataset, cell.classifier),
     )
     facts = [_case_facts(bench, cell, case, scores[index]) for index, case in enumerate(batch.cases)]
     rows, failures = [], []

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor
 
-from ..datasets import DATASETS, CaseBatch, Dataset, InputError, Sample, fingerprint
+from ..datasets import DATASETS, CaseBatch, Dataset, InputError, Sample, Task, fingerprint
 from ..explainers import (
     ARCHITECTURES,
     EXPLAINERS,
@@ -21,6 +21,7 @@ from ..explainers import (
     checkpoint_path,
     evaluate_classifier,
     load_classifier,
+    output_spread,
     save_classifier,
     seeded,
     train_classifier,
@@ -97,6 +98,13 @@ class Workbench:
 
         return self._once(("performance", dataset, classifier), measure)
 
+    def output_spread(self, dataset: str, classifier: str) -> Tensor | None:
+        """Standard deviation (K,) of a regression's outputs over (the first 256 samples of) a dataset; else None."""
+        network = self.classifier(classifier)
+        if network.task is not Task.REGRESSION:
+            return None
+        return self._once(("spread", dataset, classifier), lambda: output_spread(network, self.dataset(dataset)))
+
     def explainer_class(self, name: str) -> type[Explainer]:
         """Class of the explainer with that id."""
         return cast(type[Explainer], EXPLAINERS.get(self.suite.explainer_type(name)))
@@ -169,7 +177,9 @@ class Workbench:
         # Shared between metrics too: some read the same passes.
         context = self._once(
             ("chance context", dataset, classifier, cases),
-            lambda: ScoringContext(classifier=self.classifier(classifier)),
+            lambda: ScoringContext(
+                classifier=self.classifier(classifier), output_spread=self.output_spread(dataset, classifier)
+            ),
         )
         return self._once(
             ("chance", metric, dataset, classifier, cases),

@@ -13,6 +13,7 @@ from .classifiers import (
     evaluate_classifier,
     load_classifier,
     measure_performance,
+    output_spread,
     save_classifier,
     train_classifier,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "evaluate_classifier",
     "load_classifier",
     "measure_performance",
+    "output_spread",
     "save_classifier",
     "seeded",
     "train_classifier",

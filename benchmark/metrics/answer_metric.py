@@ -10,13 +10,17 @@ from .answers import filled_case, target_scores
 from .context import ScoringContext
 from .metric import Metric, installed, subset
 
+# Of the spread of the output.
+_LEAST_FALL = 0.1
+
 
 class AnswerMetric(Metric):
     """Which cases a fill can be asked about, and the score of a uniform map, which is chance.
 
     A map says what speaks *for* the target. A probability falls when that is removed, or had nothing to lose. A value
     may rise when the whole image is removed (a network may see disease in a plain gray): nothing was taken away from it
-    then whose place could be asked for, and such a case of a regression is not applicable under that fill.
+    then whose place could be asked for, and such a case of a regression is not applicable under that fill. Nor is one
+    whose value falls by less than a tenth of the spread of the output: shares of next to nothing are noise.
     """
 
     family = "faithfulness"
@@ -34,16 +38,18 @@ class AnswerMetric(Metric):
         return {"fill": self.fill}
 
     def applicable(self, batch: CaseBatch, *, context: ScoringContext) -> Tensor:
-        """All cases, but for those of a regression whose value the fill does not lower: bool (B,)."""
+        """All cases, but for those of a regression whose value the fill does not lower noticeably: bool (B,)."""
         classifier = context.classifier
         if classifier.task is not Task.REGRESSION:
             return super().applicable(batch, context=context)
 
         def compute() -> Tensor:
-            return torch.tensor([_is_lowered(case, fill=self.fill, classifier=classifier) for case in batch.cases])
+            return torch.tensor([_fall(case, fill=self.fill, classifier=classifier) for case in batch.cases])
 
         tensors = {"images": batch.images, "targets": batch.targets}
-        return context.once("values that a fill lowers", compute, settings=[self.fill], tensors=tensors)
+        falls = context.once("falls of values", compute, settings=[self.fill], tensors=tensors)
+        spread = context.output_spread
+        return falls > (0 if spread is None else _LEAST_FALL * spread.cpu().double()[batch.targets])
 
     def chance(self, batch: CaseBatch, *, context: ScoringContext | None = None) -> Tensor:
         """Score of a uniform map, whose pixels come in a random order that belongs to the case.
@@ -64,8 +70,9 @@ class AnswerMetric(Metric):
         return scores
 
 
-def _is_lowered(case: Case, *, fill: FillName, classifier: Classifier) -> bool:
+def _fall(case: Case, *, fill: FillName, classifier: Classifier) -> float:
+    """By how much filling the whole image lowers the value."""
     image = case.sample.image.to(classifier.device)
     ends = torch.stack([image, filled_case(case, fill=fill, classifier=classifier)])
     full, empty = target_scores(ends, case=case, classifier=classifier).tolist()
-    return bool(empty < full)
+    return float(full - empty)

@@ -26,6 +26,7 @@ class ScoringContext:
         explainer: Explainer | None = None,
         chain: PreparationChain = "positive",
         attribution: Tensor | None = None,
+        output_spread: Tensor | None = None,
     ) -> None:
         """Describe the surroundings.
 
@@ -34,7 +35,10 @@ class ScoringContext:
             explainer: Who explained; None where no metric needs it.
             chain: How raw maps were prepared, for maps that a metric asks of the explainer.
             attribution: Raw float32 (B, H, W) of the batch, signed and unscaled; None where no metric needs it.
+            output_spread: Standard deviation (K,) of the outputs of a regression over the dataset; None where it is not
+                known, and any change of an output counts.
         """
+        self.output_spread = output_spread
         self._classifier, self._explainer, self._attribution = classifier, explainer, attribution
         self._chain = chain
         self._found: dict[str, object] = {}
@@ -80,7 +84,11 @@ class ScoringContext:
         """
         attribution = None if self._attribution is None else self._attribution[chosen.to(self._attribution.device)]
         narrowed = ScoringContext(
-            classifier=self._classifier, explainer=self._explainer, chain=self._chain, attribution=attribution
+            classifier=self._classifier,
+            explainer=self._explainer,
+            chain=self._chain,
+            attribution=attribution,
+            output_spread=self.output_spread,
         )
         narrowed._found = self._found
         return narrowed

@@ -4,6 +4,7 @@ from .architectures import ARCHITECTURES
 from .checkpoint import Architecture, builtin_checkpoints, checkpoint_path, load_classifier, save_classifier
 from .classifier import Classifier, capture_outputs
 from .network import Network
+from .output_spread import output_spread
 from .performance import Performance, measure_performance
 from .training import ClassifierTraining, evaluate_classifier, train_classifier
 
@@ -20,6 +21,7 @@ __all__ = [
     "evaluate_classifier",
     "load_classifier",
     "measure_performance",
+    "output_spread",
     "save_classifier",
     "train_classifier",
 ]

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ...datasets import Dataset, Task, sample_batches
-from ..classifiers import Classifier
+from ...datasets import Dataset, Task
+from ..classifiers import Classifier, output_spread
 from ..memory_layout import to_device
 from .objective import (
     ObjectiveTerms,
@@ -231,13 +231,3 @@ class EmbeddingTeacher(Teacher):
         return embedding_terms(
             masks, clean=question.clean, deleted=deleted, preserved=preserved, contrastive=self.contrastive
         )
-
-
-def output_spread(classifier: Classifier, dataset: Dataset, *, n_images: int = 256) -> Tensor:
-    """Standard deviation of each output over training images, at least 1e-6, (K,)."""
-    scores = []
-    for samples in sample_batches(dataset, 32, limit=n_images):
-        images = torch.stack([sample.image for sample in samples])
-        with torch.no_grad():
-            scores.append(classifier.scores(images.to(classifier.device)))
-    return torch.cat(scores).std(dim=0, correction=0).clamp(min=1e-6)

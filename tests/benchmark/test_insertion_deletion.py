@@ -224,6 +224,18 @@ def test_a_fill_that_does_not_lower_a_value_asks_nothing(fill: FillName) -> None
     assert torch.equal(lowered[0], ~lowered[1])
 
 
+def test_a_fall_of_less_than_a_tenth_of_the_spread_asks_nothing() -> None:
+    _, batch = random_batch(12)
+    classifier, metric = regression(), METRICS.create("insertion_auc")
+    mean = classifier.mean.expand_as(batch.images)
+    falls = (classifier.scores(batch.images) - classifier.scores(mean))[:, 0].detach()
+    spread = 10 * falls[falls > 0].median()
+    context = ScoringContext(classifier=classifier, output_spread=torch.tensor([float(spread), 1.0, 1.0]))
+    found = metric.applicable(batch, context=context)
+    assert found.tolist() == (falls > 0.1 * spread).tolist()
+    assert 0 < found.sum() < (falls > 0).sum()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_wrong_settings_are_refused(name: str) -> None:
     with pytest.raises(InputError, match="steps is 0; wanted at least 1"):

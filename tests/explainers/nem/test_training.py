@@ -5,11 +5,11 @@ import torch
 
 from xaibench.datasets import InputError, Task
 from xaibench.explainers import NemtExplainer
+from xaibench.explainers.classifiers import output_spread
 from xaibench.explainers.nem import training
 from xaibench.explainers.nem.batches import split_indices, step_indices, stream
 from xaibench.explainers.nem.judging import frozen_parameters
 from xaibench.explainers.nem.settings import DecoderTraining
-from xaibench.explainers.nem.teachers import output_spread
 
 QUICK = {"steps": 20, "batch_size": 3, "widths": (6, 4)}
 
