@@ -124,9 +124,10 @@ def draw(frame: pd.DataFrame, path: Path) -> None:
 
     figure, axes = plt.subplots(figsize=(9, 6), layout="constrained")
     fills = [name for name in frame if str(name).startswith("insertion_minus_deletion")]
-    for variant, group in frame.groupby("variant", sort=False):
+    for index, (variant, group) in enumerate(frame.groupby("variant", sort=False)):
         faithfulness = group[fills].mean(axis=1)
-        axes.plot(group["relevance_mass_accuracy"], faithfulness, marker="o", label=variant)
+        # There are ten colours.
+        axes.plot(group["relevance_mass_accuracy"], faithfulness, marker="os^"[index // 10 % 3], label=variant)
     axes.set_xlabel("relevance mass accuracy")
     axes.set_ylabel("insertion minus deletion, mean of three fills")
     axes.legend(fontsize="small", ncols=2)
