@@ -14,8 +14,10 @@ from xaibench.benchmark.suite_files import load_suite
 
 _CHILD = """
 import sys, pathlib, resource
+from xaibench.benchmark.cpu import prepare_cpu
 from xaibench.benchmark.runner import run_suite
 from xaibench.benchmark.suite_files import load_suite
+prepare_cpu(threads=None)  # as the command does
 suite = load_suite("quick")
 name, spec = next(iter(suite.datasets.items()))
 spec = spec.model_copy(update={"params": {**spec.params, "n_images": int(sys.argv[2])}})
