@@ -120,7 +120,7 @@ class Workbench:
         )
 
     def check_explainer(self, name: str, classifier: str) -> None:
-        """Make an explainer and let it go, so that a wrong parameter ends a run before anything is computed.
+        """Make an explainer and let it go, so that a wrong parameter ends a run before anything is explained.
 
         Raises:
             InputError: If a parameter has a value that the explainer refuses.
