@@ -56,8 +56,10 @@ def _markdown(store: RunStore, records: list[dict[str, Any]]) -> str:
         parts.append(f"{census_line(store)}.")
     n_unfinished = len(store.unfinished())
     if n_unfinished:
-        parts.append(f"**This run is not finished**: {n_unfinished} of {len(manifest['cells'])} cells are missing, and")
-        parts[-1] += " whoever was not asked about every case has no rank. Run the suite again."
+        parts.append(
+            f"**This run is not finished**: {n_unfinished} of {len(manifest['cells'])} cells are missing, and whoever "
+            "was not asked about every case has no rank. Run the suite again."
+        )
     for entry in manifest["classifiers"]:
         pair = (entry["dataset"], entry["classifier"])
         of_pair = [record for record in records if (record["dataset"], record["classifier"]) == pair]

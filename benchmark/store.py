@@ -101,7 +101,8 @@ class RunStore:
 
     def unfinished(self) -> list[str]:
         """Ids of the cells that the run has not come to, or was stopped before."""
-        return [cell_id for cell_id in self.read_manifest()["cells"] if self._read(cell_id) is None]
+        planned = self.read_manifest()["cells"]
+        return [cell_id for cell_id in planned if not (self.has(cell_id) or self._failed_path(cell_id).is_file())]
 
     def skipped(self) -> dict[tuple[str, str], str]:
         """Per classifier and explainer, why it was skipped."""

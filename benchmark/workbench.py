@@ -111,7 +111,10 @@ class Workbench:
 
     def unsupported(self, explainer: str, classifier: str) -> str | None:
         """Why an explainer cannot explain a classifier, or None."""
-        return self.explainer_class(explainer).unsupported(self.classifier(classifier))
+        return self._once(
+            ("unsupported", explainer, classifier),
+            lambda: self.explainer_class(explainer).unsupported(self.classifier(classifier)),
+        )
 
     def explainer(self, name: str, classifier: str, *, progress: bool = False) -> Explainer:
         """The explainer with that id for a classifier, fitted first where it must be and the run folder has no fit."""
@@ -132,31 +135,15 @@ class Workbench:
             raise InputError(f"explainers.{name}: {error}") from error
 
     def explainer_identity(self, name: str, classifier: str) -> dict[str, Any]:
-        """Everything about an explainer that decides its maps, for the id of a cell."""
-        kind = self.suite.explainer_type(name)
-        spec = self.suite.explainers_with_controls()[name]
-        params = {key: parameter.default for key, parameter in EXPLAINERS.params(kind).items() if key != "seed"}
-        identity: dict[str, Any] = {
-            "type": kind,
-            "params": _plain({**params, **EXPLAINERS.checked_params(kind, spec.params)}),
-            "seed": self.explainer_seed(name),
-            **EXPLAINERS.origin(kind),
-        }
-        if classifier in spec.weights:
-            identity["weights"] = blake2b(checkpoint_path(spec.weights[classifier]).read_bytes()).hexdigest()
-        elif classifier in spec.fit_on:
-            identity["fit_on"] = self.dataset(spec.fit_on[classifier]).info.fingerprint
-        return identity
+        """Everything about an explainer that decides its maps, for the ids of cells."""
+        # Files are read and hashed once, not once for every cell.
+        return self._once(
+            ("explainer identity", name, classifier), lambda: self._make_explainer_identity(name, classifier)
+        )
 
     def classifier_identity(self, name: str) -> dict[str, Any]:
-        """Everything about a classifier that decides answers and what explainers read, for the id of a cell."""
-        spec = self.suite.classifiers[name]
-        identity: dict[str, Any] = {"fingerprint": self.classifier(name).fingerprint, "params": _plain(spec.params)}
-        if spec.type is not None:
-            identity |= {"type": spec.type, **ARCHITECTURES.origin(spec.type)}
-        if spec.checkpoint is not None:
-            identity["file"] = blake2b(checkpoint_path(spec.checkpoint).read_bytes()).hexdigest()
-        return identity
+        """Everything about a classifier that decides answers and what explainers read, for the ids of cells."""
+        return self._once(("classifier identity", name), lambda: self._make_classifier_identity(name))
 
     def explainer_seed(self, name: str) -> int:
         """Seed derived from the suite's seed and the name, so that adding an explainer never shifts another's."""
@@ -268,6 +255,31 @@ class Workbench:
             image_size=image_size,
             feature_layers=network.feature_layers,
         )
+
+    def _make_classifier_identity(self, name: str) -> dict[str, Any]:
+        spec = self.suite.classifiers[name]
+        identity: dict[str, Any] = {"fingerprint": self.classifier(name).fingerprint, "params": _plain(spec.params)}
+        if spec.type is not None:
+            identity |= {"type": spec.type, **ARCHITECTURES.origin(spec.type)}
+        if spec.checkpoint is not None:
+            identity["file"] = blake2b(checkpoint_path(spec.checkpoint).read_bytes()).hexdigest()
+        return identity
+
+    def _make_explainer_identity(self, name: str, classifier: str) -> dict[str, Any]:
+        kind = self.suite.explainer_type(name)
+        spec = self.suite.explainers_with_controls()[name]
+        params = {key: parameter.default for key, parameter in EXPLAINERS.params(kind).items() if key != "seed"}
+        identity: dict[str, Any] = {
+            "type": kind,
+            "params": _plain({**params, **EXPLAINERS.checked_params(kind, spec.params)}),
+            "seed": self.explainer_seed(name),
+            **EXPLAINERS.origin(kind),
+        }
+        if classifier in spec.weights:
+            identity["weights"] = blake2b(checkpoint_path(spec.weights[classifier]).read_bytes()).hexdigest()
+        elif classifier in spec.fit_on:
+            identity["fit_on"] = self.dataset(spec.fit_on[classifier]).info.fingerprint
+        return identity
 
     def _make_explainer(self, name: str, classifier_name: str, *, progress: bool) -> Explainer:
         spec = self.suite.explainers_with_controls()[name]

@@ -84,23 +84,24 @@ def train_decoder(
             terms, has_area = judge(network, teacher, images, settings=settings, generator=generator)
             loss = terms.loss(area_weight=area_weight, leakage_weight=settings.leakage_weight, has_area=has_area)
             kept = f"; step {state.curve[-1]['step']} is kept in {checkpoint}" if checkpoint and state.curve else ""
-            _check_finite(float(loss.detach()), step=state.step + 1, settings=settings, kept=kept)
+            loss_now = float(loss.detach())
+            _check_finite(loss_now, step=state.step + 1, settings=settings, kept=kept)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
             state.step += 1
-            recent.append({"loss": float(loss.detach()), **terms.means()})
+            recent.append({"loss": loss_now, **terms.means()})
             bar.update()
             if state.step % interval and state.step < settings.steps:
                 continue
             # Before, the network is not yet trained as it will be used.
             is_candidate = 2 * state.step >= settings.steps
-            loss_now = None
+            validation_loss = None
             if is_candidate:
-                loss_now = _validation_loss(network, teacher, held_out, settings=settings, seed=seed)
-            _check_finite(loss_now or 0.0, step=state.step, settings=settings, kept=kept)
-            _note(state, recent, loss_now, area_weight=area_weight, is_candidate=is_candidate)
+                validation_loss = _validation_loss(network, teacher, held_out, settings=settings, seed=seed)
+            _check_finite(validation_loss or 0.0, step=state.step, settings=settings, kept=kept)
+            _note(state, recent, validation_loss, area_weight=area_weight, is_candidate=is_candidate)
             recent = []
             if state.best_step == state.step:
                 best = copy.deepcopy(network.state_dict())
