@@ -10,17 +10,18 @@ from .answers import filled_case, target_scores
 from .context import ScoringContext
 from .metric import Metric, installed, subset
 
-# Of the spread of the output.
+# Of the spread of an output of a regression; of 1 for a probability.
 _LEAST_FALL = 0.1
 
 
 class AnswerMetric(Metric):
     """Which cases a fill can be asked about, and the score of a uniform map, which is chance.
 
-    A map says what speaks *for* the target. A probability falls when that is removed, or had nothing to lose. A value
-    may rise when the whole image is removed (a network may see disease in a plain gray): nothing was taken away from it
-    then whose place could be asked for, and such a case of a regression is not applicable under that fill. Nor is one
-    whose value falls by less than a tenth of the spread of the output: shares of next to nothing are noise.
+    A map says what speaks *for* the target. Where the whole image can be removed and the classifier still answers as
+    before (a plain gray is «homogeneous» to a network that looks for structures, and to another one diseased) nothing
+    was taken away whose place could be asked for: what such a curve shows is what the outlines of removed regions draw.
+    A case whose target falls by less than a tenth when all pixels are filled is therefore not applicable under that
+    fill: a tenth of 1 for a probability, of the spread of the output over the dataset for a value.
     """
 
     family = "faithfulness"
@@ -38,16 +39,16 @@ class AnswerMetric(Metric):
         return {"fill": self.fill}
 
     def applicable(self, batch: CaseBatch, *, context: ScoringContext) -> Tensor:
-        """All cases, but for those of a regression whose value the fill does not lower noticeably: bool (B,)."""
+        """The cases whose target the fill lowers noticeably: bool (B,)."""
         classifier = context.classifier
-        if classifier.task is not Task.REGRESSION:
-            return super().applicable(batch, context=context)
 
         def compute() -> Tensor:
             return torch.tensor([_fall(case, fill=self.fill, classifier=classifier) for case in batch.cases])
 
         tensors = {"images": batch.images, "targets": batch.targets}
-        falls = context.once("falls of values", compute, settings=[self.fill], tensors=tensors)
+        falls = context.once("falls of answers", compute, settings=[self.fill], tensors=tensors)
+        if classifier.task is not Task.REGRESSION:
+            return falls > _LEAST_FALL
         spread = context.output_spread
         return falls > (0 if spread is None else _LEAST_FALL * spread.cpu().double()[batch.targets])
 
@@ -71,7 +72,7 @@ class AnswerMetric(Metric):
 
 
 def _fall(case: Case, *, fill: FillName, classifier: Classifier) -> float:
-    """By how much filling the whole image lowers the value."""
+    """By how much filling the whole image lowers the answer."""
     image = case.sample.image.to(classifier.device)
     ends = torch.stack([image, filled_case(case, fill=fill, classifier=classifier)])
     full, empty = target_scores(ends, case=case, classifier=classifier).tolist()

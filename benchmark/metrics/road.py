@@ -3,11 +3,13 @@
 import torch
 from torch import Tensor
 
-from ...datasets import Case, InputError
+from ...datasets import Case, CaseBatch, InputError, Task
 from ...explainers import Classifier
 from .answers import retained, scoring_generator, target_scores
+from .context import ScoringContext
 from .faithfulness import FaithfulnessMetric, shares
 from .imputation import linear_imputation
+from .metric import Metric
 from .ranking import places_of, ranked_pixels
 
 _NOISE = 0.01
@@ -52,6 +54,12 @@ class Road(FaithfulnessMetric):
     def passes(self) -> str:
         """A pass per share, and the two ends."""
         return f"{len(self.fractions) + 2} forward"
+
+    def applicable(self, batch: CaseBatch, *, context: ScoringContext) -> Tensor:
+        """All cases of probabilities: no colour takes the place of pixels, that could speak for the target itself."""
+        if context.classifier.task is not Task.REGRESSION:
+            return Metric.applicable(self, batch, context=context)
+        return super().applicable(batch, context=context)
 
     def _score_case(self, values: Tensor, case: Case, *, classifier: Classifier) -> float:
         image = case.sample.image.to(classifier.device)

@@ -1,11 +1,15 @@
 """Cases to score: random images and regions, a classifier of a thousand operations, and the context they make."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from xaibench.benchmark.metrics import ScoringContext
+from xaibench.benchmark.metrics.answers import filled_case
 from xaibench.datasets import Case, CaseBatch, Sample, Task
 from xaibench.explainers import EXPLAINERS, Classifier
+from xaibench.explainers.fills import FillName
 
 N_OUTPUTS = 3
 
@@ -37,6 +41,23 @@ def random_batch(count: int, *, seed: int = 0, side: int = 8) -> tuple[Tensor, C
     gt_masks[:, 0, 0] = True
     gt_masks[:, -1, -1] = False
     return raw, cases_with(gt_masks, seed=seed)
+
+
+def falling_batch(
+    count: int, *, classifier: Classifier, fills: Sequence[FillName] = ("mean",), seed: int = 0, side: int = 8
+) -> tuple[Tensor, CaseBatch]:
+    """The first cases of a random batch whose target falls by more than a tenth under every one of the fills."""
+    raw, batch = random_batch(64 * count, seed=seed, side=side)
+
+    def falls(case: Case, fill: FillName) -> bool:
+        ends = torch.stack([case.sample.image, filled_case(case, fill=fill, classifier=classifier)])
+        with torch.no_grad():
+            full, empty = classifier.scores(ends)[:, case.target].tolist()
+        return bool(full - empty > 0.1)
+
+    found = [index for index, case in enumerate(batch.cases) if all(falls(case, fill) for fill in fills)][:count]
+    assert len(found) == count, "too few cases fall"
+    return raw[found], CaseBatch.of([batch.cases[index] for index in found])
 
 
 def tiny_classifier(*, task: Task = Task.MULTILABEL, channels: int = 3, seed: int = 0) -> Classifier:

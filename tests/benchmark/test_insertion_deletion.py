@@ -7,14 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from xaibench.benchmark.metrics import METRICS, ScoringContext
-from xaibench.benchmark.metrics.answers import retained
+from xaibench.benchmark.metrics.answers import filled_case, retained
 from xaibench.benchmark.metrics.ranking import level_counts, ranked_pixels
 from xaibench.benchmark.prepare import prepare
 from xaibench.datasets import CaseBatch, InputError, Task
 from xaibench.explainers import Classifier
 from xaibench.explainers.fills import FillName, blur_fill
 
-from .scored_cases import random_batch, tiny_classifier
+from .scored_cases import falling_batch, random_batch, tiny_classifier
 
 NAMES = ("insertion_auc", "deletion_auc", "insertion_minus_deletion")
 FILLS = get_args(FillName)
@@ -71,10 +71,10 @@ def area_by_definition(
         ("blur", 7, Task.MULTILABEL),
     ],
 )
-def test_areas_equal_the_definition(fill: str, steps: int, task: Task) -> None:
-    raw, batch = random_batch(3, seed=5, side=7)
-    raw = raw.abs() + 0.1  # no zeros, so no ties
+def test_areas_equal_the_definition(fill: FillName, steps: int, task: Task) -> None:
     classifier = tiny_classifier(task=task)
+    raw, batch = falling_batch(3, classifier=classifier, fills=[fill], seed=5, side=7)
+    raw = raw.abs() + 0.1  # no zeros, so no ties
     scores = [score(name, raw, batch, classifier=classifier, fill=fill, steps=steps) for name in NAMES]
     for index, case in enumerate(batch.cases):
         image = case.sample.image
@@ -96,20 +96,20 @@ def test_areas_equal_the_definition(fill: str, steps: int, task: Task) -> None:
 
 
 @pytest.mark.parametrize("fill", FILLS)
-def test_the_three_share_passes_and_a_case_costs_at_most_130(fill: str) -> None:
-    raw, batch = random_batch(2)
+def test_the_three_share_passes_and_a_case_costs_at_most_130(fill: FillName) -> None:
     classifier = tiny_classifier()
+    raw, batch = falling_batch(2, classifier=classifier, fills=[fill])
     classifier.module = counting = Counting(classifier.module)
     context, prepared = ScoringContext(classifier=classifier), prepare(raw, chain="positive")
     for name in NAMES:
         METRICS.create(name, fill=fill).score(prepared, batch, context=context)
-    assert counting.images == 2 * 128
-    assert counting.calls == 2 * 2, "full batches of 64"
+    assert counting.images == 2 * (128 + 2)
+    assert counting.calls == 2 * (2 + 1), "full batches of 64, and the two ends that say whether there is a fall"
 
 
 def test_other_maps_or_settings_are_never_given_stored_curves() -> None:
-    raw, batch = random_batch(2)
     classifier = tiny_classifier()
+    raw, batch = falling_batch(2, classifier=classifier, fills=["mean", "blur"])
     context = ScoringContext(classifier=classifier)
     for maps, params in ((raw, {}), (raw.flip(1), {}), (raw, {"fill": "blur"}), (raw, {"steps": 5})):
         prepared = prepare(maps, chain="positive")
@@ -120,9 +120,9 @@ def test_other_maps_or_settings_are_never_given_stored_curves() -> None:
 
 @pytest.mark.parametrize("fill", FILLS)
 @pytest.mark.parametrize("name", NAMES)
-def test_a_uniform_map_scores_chance_which_is_a_random_ranking(name: str, fill: str) -> None:
-    _, batch = random_batch(4)
+def test_a_uniform_map_scores_chance_which_is_a_random_ranking(name: str, fill: FillName) -> None:
     classifier = tiny_classifier()
+    _, batch = falling_batch(4, classifier=classifier, fills=[fill])
     chance = METRICS.create(name, fill=fill).chance(batch, context=ScoringContext(classifier=classifier))
     uniform = torch.full((4, 8, 8), 0.3)
     assert torch.equal(score(name, uniform, batch, classifier=classifier, fill=fill), chance)
@@ -206,6 +206,24 @@ def test_regression_scores_do_not_depend_on_unit_or_offset_of_the_output() -> No
         plain = score(name, raw, batch, classifier=tiny_classifier(task=Task.REGRESSION))
         torch.testing.assert_close(found, plain, atol=1e-3, rtol=1e-3, equal_nan=True)
         assert found[found.isfinite()].std() > 0
+
+
+@pytest.mark.parametrize("fill", ["image_mean", "blur"])  # the others lower all of these cases alike, or none
+@pytest.mark.parametrize("task", [Task.MULTICLASS, Task.MULTILABEL])
+def test_a_fill_that_leaves_the_probability_asks_nothing(fill: FillName, task: Task) -> None:
+    raw, batch = random_batch(24)
+    classifier = tiny_classifier(task=task)
+    context = ScoringContext(classifier=classifier)
+    metric = METRICS.create("insertion_minus_deletion", fill=fill, steps=4)
+    filled = torch.stack([filled_case(case, fill=fill, classifier=classifier) for case in batch.cases])
+    with torch.no_grad():
+        falls = (classifier.scores(batch.images) - classifier.scores(filled))[:, 0]
+    applicable = metric.applicable(batch, context=context)
+    assert applicable.tolist() == (falls > 0.1).tolist()
+    assert 0 < applicable.sum() < (falls > 0).sum(), "some fall, and some of them by too little"
+    found = metric.score(prepare(raw, chain="positive"), batch, context=context)
+    assert found.isfinite().tolist() == applicable.tolist()
+    assert metric.chance(batch, context=context).isfinite().tolist() == applicable.tolist()
 
 
 @pytest.mark.parametrize("fill", FILLS)
