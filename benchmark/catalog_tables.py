@@ -32,8 +32,8 @@ metrics with the same settings. Every score stands beside a chance level, that o
 where chance is itself a score (of a uniform map, whose tied pixels are a random ranking), it is measured once per case
 for all explainers. A map that is empty or not finite is `degenerate`: it has no score and is counted. A case to which a
 metric does not apply is `not_applicable`, whatever its map: to localization, one without a region; to metrics that fill
-pixels, one whose target falls by less than a tenth (of 1 for a probability, of the output's spread for a value) when all
-are filled, since nothing was taken away then whose place could be asked for. Two passes per fill, shared, tell.
+pixels, one whose target falls by less than a tenth (of 1 for a probability, of the output's spread for a value) when
+all are filled, since nothing was taken away then whose place could be asked for. Two passes per fill, shared, tell.
 """
 _HEADER = ("metric", "what it says", "better", "range", "needs", "passes", "parameters", "source", "library, license")
 _NEEDS = {"gt_mask": "region", "classifier": "classifier", "explainer": "explainer"}

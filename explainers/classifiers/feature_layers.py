@@ -22,11 +22,13 @@ class MapLayer:
         name: Name of the sub-module.
         kind: Class of the sub-module.
         layout: Where channels and places lie in its output.
+        channels: Number of channels.
     """
 
     name: str
     kind: type[nn.Module]
     layout: MapLayout
+    channels: int
 
 
 def observe_map_layers(module: nn.Module, probe: Tensor) -> list[MapLayer]:
@@ -49,7 +51,8 @@ def observe_map_layers(module: nn.Module, probe: Tensor) -> list[MapLayer]:
         if layout is not None:
             name = names[sub_module]
             found.pop(name, None)  # a layer that runs twice finishes at its second run
-            found[name] = MapLayer(name=name, kind=type(sub_module), layout=layout)
+            channels = output.shape[1 if layout.kind == "channels_first" else -1]
+            found[name] = MapLayer(name=name, kind=type(sub_module), layout=layout, channels=channels)
 
     handles = [
         sub_module.register_forward_hook(record)
@@ -68,9 +71,11 @@ def observe_map_layers(module: nn.Module, probe: Tensor) -> list[MapLayer]:
 def find_feature_layers(module: nn.Module, probe: Tensor) -> tuple[str, ...]:
     """Last layer to finish at each spatial resolution; for tokens of one resolution, blocks of several depths.
 
-    A network passes through its resolutions from fine to coarse, and the last layer at each is the end of a stage (or
-    what the next stage computes before its stride): no table of stages per architecture is needed. What has not the
-    proportions of the image, or is finer than maps before it, is no map of a stage: attention, say.
+    A network passes through its resolutions from fine to coarse, and the last layer at each is the end of a stage, or
+    what the next stage computes before its stride: no table of stages per architecture is needed. Of these two the one
+    with fewer channels counts, the later one if there is a choice: where a stage begins by widening what it gets, as
+    inverted bottlenecks do, the wide maps know no more, and cost a decoder several times as much to read. What has not
+    the proportions of the image, or is finer than maps before it, is no map of a stage: attention, say.
 
     A vision transformer keeps one resolution. It gives up to four of its blocks, evenly spaced, shallow to deep; the
     deepest is the last one whose image tokens still reach the output (those of the last block do not, where the answer
@@ -87,13 +92,13 @@ def find_feature_layers(module: nn.Module, probe: Tensor) -> tuple[str, ...]:
         InputError: If there are neither maps of two resolutions, at least 2 × 2, nor two blocks of tokens.
     """
     observed = observe_map_layers(module, probe)
-    last: dict[int, str] = {}
+    last: dict[int, MapLayer] = {}
     for layer in observed:
         height = layer.layout.grid[0]
         if height <= min(last, default=height):
-            last[height] = layer.name
+            last[height] = layer
     if len(last) >= 2:
-        return tuple(last[size] for size in sorted(last, reverse=True))
+        return tuple(_before_widening(last[height], observed).name for height in sorted(last, reverse=True))
     blocks = _token_blocks(observed)
     if len(blocks) >= 2:
         blocks = _reaching_output(module, probe, blocks)
@@ -103,6 +108,20 @@ def find_feature_layers(module: nn.Module, probe: Tensor) -> tuple[str, ...]:
         f"{type(module).__name__} has feature maps (B, C, H, W) of {len(last)} resolution(s) and {len(blocks)} blocks "
         "of tokens; wanted 2 or more, each of at least 2 × 2 pixels; name feature_layers yourself"
     )
+
+
+def _before_widening(layer: MapLayer, observed: Sequence[MapLayer]) -> MapLayer:
+    """The end of the stage before, where the layer belongs to a block with a stride and is wider than that end."""
+
+    def same_size(other: MapLayer) -> bool:
+        return other.layout.grid == layer.layout.grid
+
+    around = [other for other in observed if layer.name.startswith(f"{other.name}.") and not same_size(other)]
+    if not around:
+        return layer
+    block = max(around, key=lambda other: len(other.name))
+    outside = [other for other in observed if same_size(other) and not other.name.startswith(f"{block.name}.")]
+    return outside[-1] if outside and outside[-1].channels < layer.channels else layer
 
 
 def _token_blocks(observed: Sequence[MapLayer]) -> list[MapLayer]:

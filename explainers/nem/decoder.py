@@ -8,22 +8,16 @@ from torch.nn.functional import interpolate
 
 
 class _Stage(nn.Module):
-    """1 × 1 convolutions bring coarse and fine maps to one width, two 3 × 3 convolutions merge them."""
+    """1 × 1 convolutions bring coarse and fine maps to one width, 3 × 3 convolutions merge them."""
 
-    def __init__(self, coarse_channels: int, skip_channels: int, width: int) -> None:
+    def __init__(self, coarse_channels: int, skip_channels: int, width: int, *, n_convolutions: int) -> None:
         super().__init__()
         self.from_coarse = nn.Conv2d(coarse_channels, width, 1, bias=False)
         self.from_skip = nn.Conv2d(skip_channels, width, 1, bias=False)
-        self.merge = nn.Sequential(
-            nn.BatchNorm2d(width),
-            nn.ReLU(),
-            nn.Conv2d(width, width, 3, padding=1, bias=False),
-            nn.BatchNorm2d(width),
-            nn.ReLU(),
-            nn.Conv2d(width, width, 3, padding=1, bias=False),
-            nn.BatchNorm2d(width),
-            nn.ReLU(),
-        )
+        merge = [nn.BatchNorm2d(width), nn.ReLU()]
+        for _ in range(n_convolutions):
+            merge += [nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+        self.merge = nn.Sequential(*merge)
 
     def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:
         # Upsampling to the skip's own size, not by two, keeps odd sizes right. It commutes with the 1 × 1 convolution,
@@ -41,21 +35,24 @@ class MaskDecoder(nn.Module):
     vectors, and no more memory per image than two.
     """
 
-    def __init__(self, feature_channels: Sequence[int], n_outputs: int, *, widths: Sequence[int]) -> None:
+    def __init__(
+        self, feature_channels: Sequence[int], n_outputs: int, *, widths: Sequence[int], finest_convolutions: int
+    ) -> None:
         """Build the decoder.
 
         Args:
             feature_channels: Channels of the feature maps, fine to coarse, at least two.
             n_outputs: Number of explanation masks K.
             widths: Channels of the stages, coarse to fine; the last value serves all further stages.
+            finest_convolutions: 3 × 3 convolutions of the last stage, whose maps are largest; the others have two.
         """
         super().__init__()
-        coarse_to_fine = list(reversed(feature_channels))
+        channels, *skips = reversed(feature_channels)
         self.stages = nn.ModuleList()
-        channels = coarse_to_fine[0]
-        for index, skip_channels in enumerate(coarse_to_fine[1:]):
+        for index, skip_channels in enumerate(skips):
             width = widths[min(index, len(widths) - 1)]
-            self.stages.append(_Stage(channels, skip_channels, width))
+            n_convolutions = finest_convolutions if index == len(skips) - 1 else 2
+            self.stages.append(_Stage(channels, skip_channels, width, n_convolutions=n_convolutions))
             channels = width
         self.head = nn.Linear(channels, n_outputs)
         # Start with masks of about one half: neither deletion nor preservation has a vanishing gradient there.

@@ -3,7 +3,7 @@
 import inspect
 from abc import abstractmethod
 from dataclasses import asdict
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -26,7 +26,10 @@ class NemExplainer(FittedExplainer):
 
     family = "amortized"
     passes = "1 forward, prediction included"
-    format_version = 3
+    format_version = 4
+
+    # At the finest resolution a convolution costs as much as all others together, and a second one gains nothing.
+    _finest_convolutions: ClassVar[int] = 1
 
     def __init__(
         self,
@@ -160,6 +163,7 @@ class NemExplainer(FittedExplainer):
             channels,
             self._n_masks(),
             widths=self.widths,
+            finest_convolutions=self._finest_convolutions,
             smoothing=self.smoothing,
             smoothing_sigma=self.smoothing_sigma * self.classifier.image_size / pixels,
             contrast=self.contrast,

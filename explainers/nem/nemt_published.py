@@ -22,6 +22,7 @@ class NemtPublishedExplainer(NemExplainer):
     citation = "Møller et al., NLDL 2025, PMLR 265:184-192"
     format_name = "xaibench nemt_published decoder"
     ignores_target = True
+    _finest_convolutions = 2
 
     def __init__(
         self,

@@ -34,6 +34,7 @@ class MaskNetwork(nn.Module):
         n_outputs: int,
         *,
         widths: Sequence[int],
+        finest_convolutions: int,
         smoothing: SmoothingName,
         smoothing_sigma: float,
         contrast: float,
@@ -46,6 +47,7 @@ class MaskNetwork(nn.Module):
             feature_channels: Channels of their outputs.
             n_outputs: Number of masks K.
             widths: Channels of the decoder's stages.
+            finest_convolutions: As in `MaskDecoder`.
             smoothing: Name of the smoothing operator.
             smoothing_sigma: Its standard deviation in pixels of the finest feature maps.
             contrast: Of the map at use, more than 0.
@@ -53,7 +55,7 @@ class MaskNetwork(nn.Module):
         """
         super().__init__()
         self.layers = tuple(layers)
-        self.decoder = MaskDecoder(feature_channels, n_outputs, widths=widths)
+        self.decoder = MaskDecoder(feature_channels, n_outputs, widths=widths, finest_convolutions=finest_convolutions)
         self.smooth = Smoothing(smoothing, sigma=smoothing_sigma)
         self.register_buffer("temperature", torch.ones(()), persistent=False)
         self.contrast = contrast

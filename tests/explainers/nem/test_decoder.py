@@ -13,7 +13,7 @@ def features_of(n: int, *, seed: int = 0) -> list[torch.Tensor]:
 
 
 def test_every_row_gets_its_own_channel():
-    decoder = MaskDecoder([4, 6], 3, widths=(8,)).eval()
+    decoder = MaskDecoder([4, 6], 3, widths=(8,), finest_convolutions=1).eval()
     features, targets = features_of(5), torch.tensor([2, 0, 1, 1, 2])
     found = decoder(features, targets)
     # Not B × B: indexing a batch of channels with `[:, targets]` would train each image on its neighbours' targets.
@@ -24,7 +24,7 @@ def test_every_row_gets_its_own_channel():
 
 
 def test_it_is_a_one_by_one_convolution_of_which_one_channel_is_computed():
-    decoder = MaskDecoder([4, 6], 7, widths=(8,)).eval()
+    decoder = MaskDecoder([4, 6], 7, widths=(8,), finest_convolutions=1).eval()
     torch.nn.init.normal_(decoder.head.bias)
     features, targets = features_of(3), torch.tensor([6, 0, 3])
     merged = decoder.stages[0](features[1], features[0])
@@ -34,7 +34,7 @@ def test_it_is_a_one_by_one_convolution_of_which_one_channel_is_computed():
 
 
 def test_only_the_chosen_target_gets_a_gradient():
-    decoder = MaskDecoder([4, 6], 5, widths=(8,))
+    decoder = MaskDecoder([4, 6], 5, widths=(8,), finest_convolutions=1)
     decoder(features_of(2), torch.tensor([3, 1])).square().sum().backward()
     moved = decoder.head.weight.grad.abs().sum(dim=1) > 0
     assert moved.tolist() == [False, True, False, True, False]
@@ -42,7 +42,7 @@ def test_only_the_chosen_target_gets_a_gradient():
 
 def test_memory_does_not_grow_with_the_number_of_outputs():
     def saved_bytes(n_outputs: int) -> int:
-        decoder, total = MaskDecoder([4, 6], n_outputs, widths=(8,)), 0
+        decoder, total = MaskDecoder([4, 6], n_outputs, widths=(8,), finest_convolutions=1), 0
 
         def count(tensor: torch.Tensor) -> torch.Tensor:
             nonlocal total
@@ -62,7 +62,7 @@ def test_memory_does_not_grow_with_the_number_of_outputs():
 )
 def test_it_gives_maps_of_the_finest_features_at_any_size(sizes):
     channels = [4, 6, 8][: len(sizes)]
-    decoder = MaskDecoder(channels, 5, widths=(8, 6))
+    decoder = MaskDecoder(channels, 5, widths=(8, 6), finest_convolutions=1)
     features = [torch.rand(2, c, *size) for c, size in zip(channels, sizes, strict=True)]
     logits = decoder(features, torch.tensor([4, 0]))
     assert logits.shape == (2, *sizes[0])
@@ -70,13 +70,13 @@ def test_it_gives_maps_of_the_finest_features_at_any_size(sizes):
 
 
 def test_the_number_of_maps_must_be_the_one_it_was_built_for():
-    decoder = MaskDecoder([4, 6, 8], 5, widths=(8,))
+    decoder = MaskDecoder([4, 6, 8], 5, widths=(8,), finest_convolutions=1)
     with pytest.raises(ValueError, match="zip"):
         decoder([torch.rand(1, c, 16 // c, 16 // c) for c in (2, 4, 6, 8)], torch.zeros(1, dtype=torch.int64))
 
 
 def test_a_stage_may_shrink_channels_before_it_enlarges():
-    decoder = MaskDecoder([4, 8], 2, widths=(6,)).eval()
+    decoder = MaskDecoder([4, 8], 2, widths=(6,), finest_convolutions=1).eval()
     stage = decoder.stages[0]
     coarse, skip = torch.rand(1, 8, 3, 5), torch.rand(1, 4, 7, 9)
     enlarged_first = stage.from_coarse(interpolate(coarse, size=(7, 9), mode="bilinear", align_corners=False))
@@ -85,7 +85,7 @@ def test_a_stage_may_shrink_channels_before_it_enlarges():
 
 
 def test_widths_serve_from_coarse_to_fine():
-    decoder = MaskDecoder([4, 6, 8, 10], 2, widths=(12, 7))
+    decoder = MaskDecoder([4, 6, 8, 10], 2, widths=(12, 7), finest_convolutions=1)
     assert [stage.from_skip.out_channels for stage in decoder.stages] == [12, 7, 7]
     assert [stage.from_skip.in_channels for stage in decoder.stages] == [8, 6, 4]
     assert decoder.head.in_features == 7
