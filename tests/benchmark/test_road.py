@@ -90,6 +90,16 @@ def test_the_score_is_the_mean_answer_without_the_most_relevant_pixels() -> None
     assert found[0] != found[1]
 
 
+def test_where_a_colour_would_leave_the_probability_imputation_is_asked_all_the_same() -> None:
+    raw, batch = random_batch(3)
+    classifier = tiny_classifier()
+    with torch.no_grad():
+        classifier.module[-1].weight.zero_()  # type: ignore[index, union-attr, operator]
+    context, prepared = ScoringContext(classifier=classifier), prepare(raw, chain="positive")
+    assert METRICS.create("road").score(prepared, batch, context=context).isfinite().all()
+    assert METRICS.create("deletion_auc").score(prepared, batch, context=context).isnan().all()
+
+
 def test_noise_comes_upon_imputed_pixels_alone() -> None:
     raw, batch = random_batch(2, side=10)
     classifier = tiny_classifier()

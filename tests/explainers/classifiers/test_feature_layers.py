@@ -33,9 +33,14 @@ def test_resnet18():
 
 
 def test_efficientnet_lite0():
-    found = probe("tf_efficientnet_lite0")
-    assert [shape[1:] for _, shape in found] == [(32, 32), (16, 16), (8, 8), (4, 4), (2, 2)]
-    assert found[-1] == ("bn2", (1280, 2, 2))
+    # The ends of stages; the next ones begin by widening them to 96, 144, 240 and 672 channels.
+    assert probe("tf_efficientnet_lite0") == [
+        ("blocks.0", (16, 32, 32)),
+        ("blocks.1", (24, 16, 16)),
+        ("blocks.2", (40, 8, 8)),
+        ("blocks.4", (112, 4, 4)),
+        ("bn2", (1280, 2, 2)),
+    ]
 
 
 def test_convnext():
@@ -45,9 +50,14 @@ def test_convnext():
 
 
 def test_resnet50():
-    found = probe("resnet50")
-    assert [shape[1:] for _, shape in found] == [(32, 32), (16, 16), (8, 8), (4, 4), (2, 2)]
-    assert found[-1] == ("layer4", (2048, 2, 2))
+    # Bottlenecks narrow what they get: the ends of stages have 256, 512 and 1024 channels.
+    assert probe("resnet50") == [
+        ("act1", (64, 32, 32)),
+        ("layer2.0.act1", (128, 16, 16)),
+        ("layer3.0.act1", (256, 8, 8)),
+        ("layer4.0.act1", (512, 4, 4)),
+        ("layer4", (2048, 2, 2)),
+    ]
 
 
 def test_blocks_of_a_vision_transformer_at_four_depths():

@@ -89,3 +89,10 @@ def test_widths_serve_from_coarse_to_fine():
     assert [stage.from_skip.out_channels for stage in decoder.stages] == [12, 7, 7]
     assert [stage.from_skip.in_channels for stage in decoder.stages] == [8, 6, 4]
     assert decoder.head.in_features == 7
+
+
+@pytest.mark.parametrize("finest", [1, 2])
+def test_the_finest_stage_has_convolutions_of_its_own(finest):
+    decoder = MaskDecoder([4, 6, 8, 10], 2, widths=(8,), finest_convolutions=finest)
+    counts = [sum(isinstance(layer, torch.nn.Conv2d) for layer in stage.merge) for stage in decoder.stages]
+    assert counts == [2, 2, finest]
