@@ -38,7 +38,7 @@ class NemUExplainer(NemExplainer):
         temperatures: tuple[float, float] = (1.0, 2.0),
         removals: tuple[RemovalName, ...] = ("mean", "blur", "noise"),
         augment: AugmentName = "flips",
-        widths: tuple[int, ...] = (64, 32, 24),
+        widths: tuple[int, ...] = (64, 32, 16),
         finest_stride: int | None = None,
         smoothing: SmoothingName = "gaussian",
         smoothing_sigma: float = 0.0125,

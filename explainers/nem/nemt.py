@@ -47,7 +47,7 @@ class NemtExplainer(NemExplainer):
         patience: int = 8,
         validation_images: int = 128,
         mixed_precision: bool = True,
-        widths: tuple[int, ...] = (64, 32, 24),
+        widths: tuple[int, ...] = (64, 32, 16),
         finest_stride: int | None = None,
         smoothing: SmoothingName = "gaussian",
         smoothing_sigma: float = 0.0125,
