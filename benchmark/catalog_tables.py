@@ -33,7 +33,8 @@ where chance is itself a score (of a uniform map, whose tied pixels are a random
 for all explainers. A map that is empty or not finite is `degenerate`: it has no score and is counted. A case to which a
 metric does not apply is `not_applicable`, whatever its map: to localization, one without a region; to metrics that fill
 pixels, one whose target falls by less than a tenth (of 1 for a probability, of the output's spread for a value) when
-all are filled, since nothing was taken away then whose place could be asked for. Two passes per fill, shared, tell.
+all are filled, since there was nothing to take away, or filling does not take it (`road`, which imputes, asks about
+every probability). Two passes per fill, shared by all metrics and explainers, tell.
 """
 _HEADER = ("metric", "what it says", "better", "range", "needs", "passes", "parameters", "source", "library, license")
 _NEEDS = {"gt_mask": "region", "classifier": "classifier", "explainer": "explainer"}

@@ -215,6 +215,7 @@ def _scored_rows(
         chain=bench.suite.preparation,
         attribution=attribution,
         output_spread=bench.output_spread(cell.dataset, cell.classifier),
+        case_facts=bench.case_facts(batch, dataset=cell.dataset, classifier=cell.classifier),
     )
     facts = [_case_facts(bench, cell, case, scores[index]) for index, case in enumerate(batch.cases)]
     rows, failures = [], []

@@ -7,9 +7,9 @@ from enum import StrEnum
 class Status(StrEnum):
     """Why a score is there or is not.
 
-    OK: scored. DEGENERATE: the map is empty, constant zero or not finite. NOT_APPLICABLE: the metric needs an annotated
-    region that the case does not have. ERROR: the explainer failed; the traceback is kept with the cell.
-    SKIPPED: the explainer cannot explain that classifier; the reason is kept with the cell.
+    OK: scored. DEGENERATE: the map is empty, constant zero or not finite. NOT_APPLICABLE: there is nothing to ask about
+    the case: it has no annotated region, say, or a fill takes nothing away. ERROR: the explainer failed; the traceback
+    is kept with the cell. SKIPPED: the explainer cannot explain that classifier; the reason is kept with the cell.
     """
 
     OK = "ok"

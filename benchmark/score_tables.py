@@ -1,5 +1,6 @@
 """Tables of a leaderboard's section: scores and costs of every explainer, in one table or in one per metric family."""
 
+from collections import defaultdict
 from math import ceil
 from typing import Any
 
@@ -61,14 +62,14 @@ def relative_table(rows: list[Row], metrics: list[dict[str, Any]]) -> list[str]:
 
 def applicability(rows: list[Row], names: list[str]) -> list[str]:
     """Notes on metrics that do not apply to every case, whoever explains."""
-    notes = []
+    by_count: dict[int, list[str]] = defaultdict(list)
     # Of who was skipped or failed, no metric was asked whether it applies.
     asked = [row for row in rows if not any(record["n_skipped"] or record["n_error"] for record in row.values())]
     for name in names if asked else ():
         fewest, n_cases = min(row[name]["n_not_applicable"] for row in asked), asked[0][name]["n_cases"]
         if fewest:
-            notes.append(f"{name.replace('_', ' ')} applies to {n_cases - fewest} cases.")
-    return notes
+            by_count[n_cases - fewest].append(name.replace("_", " "))
+    return [f"Asked about {count} cases: {', '.join(names)}." for count, names in by_count.items()]
 
 
 def _table(rows: list[Row], metrics: list[dict[str, Any]], *, with_costs: bool) -> list[str]:

@@ -17,6 +17,7 @@ from ..explainers import (
     Architecture,
     Classifier,
     Explainer,
+    FittedExplainer,
     Performance,
     checkpoint_path,
     evaluate_classifier,
@@ -27,7 +28,7 @@ from ..explainers import (
     train_classifier,
 )
 from .metrics import METRICS, Metric, ScoringContext
-from .suite import ClassifierSpec, Params, Suite
+from .suite import ClassifierSpec, Params, Suite, plain
 
 _PERFORMANCE_SAMPLES = 256
 
@@ -154,18 +155,24 @@ class Workbench:
         """The suite's metrics by id."""
         return {name: METRICS.create(spec.type or name, **spec.params) for name, spec in self.suite.metrics.items()}
 
+    def case_facts(self, batch: CaseBatch, *, dataset: str, classifier: str) -> dict[str, object]:
+        """Where contexts of a batch keep what does not depend on the explainer (`ScoringContext.once_for_cases`)."""
+        return self._once(("case facts", dataset, classifier, _cases_key(batch)), dict)
+
     def chance(self, metric: str, batch: CaseBatch, *, dataset: str, classifier: str) -> list[float]:
         """Chance of the metric with that id for every case of a batch; NaN where undefined.
 
         Chance does not depend on the explainer and may cost as much as a score: explainers of one process share it. It
         is computed for whole batches, which are the same for every explainer and in every process.
         """
-        cases = fingerprint([[case.sample.sample_id, case.target] for case in batch.cases])
+        cases = _cases_key(batch)
         # Shared between metrics too: some read the same passes.
         context = self._once(
             ("chance context", dataset, classifier, cases),
             lambda: ScoringContext(
-                classifier=self.classifier(classifier), output_spread=self.output_spread(dataset, classifier)
+                classifier=self.classifier(classifier),
+                output_spread=self.output_spread(dataset, classifier),
+                case_facts=self.case_facts(batch, dataset=dataset, classifier=classifier),
             ),
         )
         return self._once(
@@ -258,7 +265,7 @@ class Workbench:
 
     def _make_classifier_identity(self, name: str) -> dict[str, Any]:
         spec = self.suite.classifiers[name]
-        identity: dict[str, Any] = {"fingerprint": self.classifier(name).fingerprint, "params": _plain(spec.params)}
+        identity: dict[str, Any] = {"fingerprint": self.classifier(name).fingerprint, "params": plain(spec.params)}
         if spec.type is not None:
             identity |= {"type": spec.type, **ARCHITECTURES.origin(spec.type)}
         if spec.checkpoint is not None:
@@ -271,7 +278,7 @@ class Workbench:
         params = {key: parameter.default for key, parameter in EXPLAINERS.params(kind).items() if key != "seed"}
         identity: dict[str, Any] = {
             "type": kind,
-            "params": _plain({**params, **EXPLAINERS.checked_params(kind, spec.params)}),
+            "params": plain({**params, **EXPLAINERS.checked_params(kind, spec.params)}),
             "seed": self.explainer_seed(name),
             **EXPLAINERS.origin(kind),
         }
@@ -279,6 +286,9 @@ class Workbench:
             identity["weights"] = blake2b(checkpoint_path(spec.weights[classifier]).read_bytes()).hexdigest()
         elif classifier in spec.fit_on:
             identity["fit_on"] = self.dataset(spec.fit_on[classifier]).info.fingerprint
+            if issubclass(fitted := self.explainer_class(name), FittedExplainer):
+                # What earlier code fitted is another explainer, and its file cannot be read.
+                identity["format_version"] = fitted.format_version
         return identity
 
     def _make_explainer(self, name: str, classifier_name: str, *, progress: bool) -> Explainer:
@@ -301,10 +311,5 @@ class Workbench:
         return explainer_class.load(path, classifier)
 
 
-def _plain(value: Any) -> Any:
-    """Parameters as JSON can hold them."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+def _cases_key(batch: CaseBatch) -> str:
+    return fingerprint([[case.sample.sample_id, case.target] for case in batch.cases])

@@ -18,6 +18,7 @@ from .classifiers import (
     train_classifier,
 )
 from .explainer import Explainer, ExplainerError
+from .fitted import FittedExplainer
 from .nem import NemtExplainer, NemtPublishedExplainer, NemUExplainer
 from .randomness import seeded
 from .registry import CONTROLS, EXPLAINERS
@@ -32,6 +33,7 @@ __all__ = [
     "ClassifierTraining",
     "Explainer",
     "ExplainerError",
+    "FittedExplainer",
     "NemUExplainer",
     "NemtExplainer",
     "NemtPublishedExplainer",

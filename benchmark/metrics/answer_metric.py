@@ -11,17 +11,18 @@ from .context import ScoringContext
 from .metric import Metric, installed, subset
 
 # Of the spread of an output of a regression; of 1 for a probability.
-_LEAST_FALL = 0.1
+LEAST_FALL = 0.1
 
 
 class AnswerMetric(Metric):
     """Which cases a fill can be asked about, and the score of a uniform map, which is chance.
 
-    A map says what speaks *for* the target. Where the whole image can be removed and the classifier still answers as
-    before (a plain gray is «homogeneous» to a network that looks for structures, and to another one diseased) nothing
-    was taken away whose place could be asked for: what such a curve shows is what the outlines of removed regions draw.
-    A case whose target falls by less than a tenth when all pixels are filled is therefore not applicable under that
-    fill: a tenth of 1 for a probability, of the spread of the output over the dataset for a value.
+    A map says what speaks *for* the target. Where all pixels can be removed and the classifier still answers as before
+    (a plain gray is «homogeneous» to a network that looks for structures, and diseased to another one) nothing was
+    taken away whose place could be asked for: such a curve shows what the outlines of removed regions draw. Nor is
+    there much to take from a target that the classifier hardly sees. A case whose target falls by less than a tenth
+    when all pixels are filled is therefore not applicable under that fill: a tenth of 1 for a probability, of the
+    spread of the output over the dataset for a value (where that is not known, any fall will do).
     """
 
     family = "faithfulness"
@@ -46,11 +47,11 @@ class AnswerMetric(Metric):
             return torch.tensor([_fall(case, fill=self.fill, classifier=classifier) for case in batch.cases])
 
         tensors = {"images": batch.images, "targets": batch.targets}
-        falls = context.once("falls of answers", compute, settings=[self.fill], tensors=tensors)
+        falls = context.once_for_cases("falls of answers", compute, settings=[self.fill], tensors=tensors)
         if classifier.task is not Task.REGRESSION:
-            return falls > _LEAST_FALL
+            return falls > LEAST_FALL
         spread = context.output_spread
-        return falls > (0 if spread is None else _LEAST_FALL * spread.cpu().double()[batch.targets])
+        return falls > (0 if spread is None else LEAST_FALL * spread.cpu().double()[batch.targets])
 
     def chance(self, batch: CaseBatch, *, context: ScoringContext | None = None) -> Tensor:
         """Score of a uniform map, whose pixels come in a random order that belongs to the case.

@@ -27,6 +27,7 @@ class ScoringContext:
         chain: PreparationChain = "positive",
         attribution: Tensor | None = None,
         output_spread: Tensor | None = None,
+        case_facts: dict[str, object] | None = None,
     ) -> None:
         """Describe the surroundings.
 
@@ -36,12 +37,15 @@ class ScoringContext:
             chain: How raw maps were prepared, for maps that a metric asks of the explainer.
             attribution: Raw float32 (B, H, W) of the batch, signed and unscaled; None where no metric needs it.
             output_spread: Standard deviation (K,) of the outputs of a regression over the dataset; None where it is not
-                known, and any change of an output counts.
+                known, and any fall of an output counts.
+            case_facts: Where `once_for_cases` keeps what it computes; None to keep it here. Contexts of the same cases
+                and classifier share one, whoever explains.
         """
         self.output_spread = output_spread
         self._classifier, self._explainer, self._attribution = classifier, explainer, attribution
         self._chain = chain
         self._found: dict[str, object] = {}
+        self._case_facts = {} if case_facts is None else case_facts
 
     @property
     def classifier(self) -> Classifier:
@@ -89,6 +93,7 @@ class ScoringContext:
             chain=self._chain,
             attribution=attribution,
             output_spread=self.output_spread,
+            case_facts=self._case_facts,
         )
         narrowed._found = self._found
         return narrowed
@@ -102,10 +107,11 @@ class ScoringContext:
             settings: Plain data that decide the result, as JSON can hold them.
             tensors: Tensors that decide the result: the key is their content, so that other maps never get this result.
         """
-        key = f"{name}:{fingerprint(settings)}:{tensors_fingerprint(tensors)}"
-        if key not in self._found:
-            self._found[key] = make()
-        return cast(T, self._found[key])
+        return _once(self._found, name, make, settings=settings, tensors=tensors)
+
+    def once_for_cases(self, name: str, make: Callable[[], T], *, settings: object, tensors: dict[str, Tensor]) -> T:
+        """Compute what every explainer of the cases needs, once; arguments as of `once`."""
+        return _once(self._case_facts, name, make, settings=settings, tensors=tensors)
 
     def explained(
         self, images: Tensor, targets: Tensor, *, gt_masks: Tensor, explainer: Explainer | None = None
@@ -123,6 +129,15 @@ class ScoringContext:
         masks = gt_masks.to(device) if asked.sees_gt_masks else None
         raw = asked.explain(images.to(device), targets.to(device), gt_masks=masks)
         return prepare(raw.cpu(), chain=self._chain)
+
+
+def _once(
+    found: dict[str, object], name: str, make: Callable[[], T], *, settings: object, tensors: dict[str, Tensor]
+) -> T:
+    key = f"{name}:{fingerprint(settings)}:{tensors_fingerprint(tensors)}"
+    if key not in found:
+        found[key] = make()
+    return cast(T, found[key])
 
 
 def content(maps: Tensor, batch: CaseBatch) -> dict[str, Tensor]:

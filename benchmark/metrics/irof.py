@@ -1,6 +1,5 @@
 """How fast does the answer go when superpixels go, the most relevant first?"""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ class Irof(FaithfulnessMetric):
 
     Superpixels (SLIC) are removed in the order of their mean relevance, tied ones in a random order that belongs to the
     case. The area is taken over the share of superpixels, so that 1 means that the first removal takes everything and 0
-    that nothing is ever lost; below 0 the answer grows. An answer of exactly 0 has nothing to lose and scores 0.
+    that nothing is ever lost; below 0 the answer grows.
 
     Deviates from Quantus, whose area grows with the number of superpixels.
 
@@ -31,7 +30,8 @@ class Irof(FaithfulnessMetric):
 
     name = "irof"
     higher_is_better = True
-    bounds = (-math.inf, 1.0)
+    # The first answer is more than a tenth, or the case is not applicable.
+    bounds = (-9.0, 1.0)
     citation = "Rieger, Hansen, arXiv:2003.08747, 2020"
 
     def __init__(self, *, fill: FillName = "mean", segments: int = 100) -> None:
@@ -67,8 +67,6 @@ class Irof(FaithfulnessMetric):
         levels = torch.arange(1, len(places) + 1)
         keep = places[segments] >= levels[:, None, None]
         answers = self._answers(keep.to(values.device), case, classifier=classifier)
-        if answers[0] == 0:
-            return 0.0
         return 1 - float(torch.trapezoid(answers / answers[0], dx=1 / len(places)))
 
 

@@ -9,7 +9,6 @@ from .answers import retained, scoring_generator, target_scores
 from .context import ScoringContext
 from .faithfulness import FaithfulnessMetric, shares
 from .imputation import linear_imputation
-from .metric import Metric
 from .ranking import places_of, ranked_pixels
 
 _NOISE = 0.01
@@ -56,10 +55,13 @@ class Road(FaithfulnessMetric):
         return f"{len(self.fractions) + 2} forward"
 
     def applicable(self, batch: CaseBatch, *, context: ScoringContext) -> Tensor:
-        """All cases of probabilities: no colour takes the place of pixels, that could speak for the target itself."""
-        if context.classifier.task is not Task.REGRESSION:
-            return Metric.applicable(self, batch, context=context)
-        return super().applicable(batch, context=context)
+        """All cases of probabilities; of a regression those whose value mean colour lowers: bool (B,).
+
+        No fill takes the place of pixels here, but answers of a regression are read as shares of what one changes.
+        """
+        if context.classifier.task is Task.REGRESSION:
+            return super().applicable(batch, context=context)
+        return torch.ones(len(batch.cases), dtype=torch.bool)
 
     def _score_case(self, values: Tensor, case: Case, *, classifier: Classifier) -> float:
         image = case.sample.image.to(classifier.device)

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -69,13 +70,13 @@ def observe_map_layers(module: nn.Module, probe: Tensor) -> list[MapLayer]:
 
 
 def find_feature_layers(module: nn.Module, probe: Tensor) -> tuple[str, ...]:
-    """Last layer to finish at each spatial resolution; for tokens of one resolution, blocks of several depths.
+    """The end of a stage at each spatial resolution; for tokens of one resolution, blocks of several depths.
 
     A network passes through its resolutions from fine to coarse, and the last layer at each is the end of a stage, or
-    what the next stage computes before its stride: no table of stages per architecture is needed. Of these two the one
-    with fewer channels counts, the later one if there is a choice: where a stage begins by widening what it gets, as
-    inverted bottlenecks do, the wide maps know no more, and cost a decoder several times as much to read. What has not
-    the proportions of the image, or is finer than maps before it, is no map of a stage: attention, say.
+    what the next stage computes before its stride: no table of stages per architecture is needed. Where the next stage
+    widens what it gets before its stride, as inverted bottlenecks do, the end of the stage counts instead: the wide
+    maps know no more, and cost a decoder several times as much to read. What has not the proportions of the image, or
+    is finer than maps before it, is no map of a stage: attention, say.
 
     A vision transformer keeps one resolution. It gives up to four of its blocks, evenly spaced, shallow to deep; the
     deepest is the last one whose image tokens still reach the output (those of the last block do not, where the answer
@@ -98,7 +99,9 @@ def find_feature_layers(module: nn.Module, probe: Tensor) -> tuple[str, ...]:
         if height <= min(last, default=height):
             last[height] = layer
     if len(last) >= 2:
-        return tuple(_before_widening(last[height], observed).name for height in sorted(last, reverse=True))
+        heights = sorted(last, reverse=True)
+        ends = [_before_widening(last[height], observed, next_height=coarser) for height, coarser in pairwise(heights)]
+        return tuple(layer.name for layer in [*ends, last[heights[-1]]])
     blocks = _token_blocks(observed)
     if len(blocks) >= 2:
         blocks = _reaching_output(module, probe, blocks)
@@ -110,17 +113,19 @@ def find_feature_layers(module: nn.Module, probe: Tensor) -> tuple[str, ...]:
     )
 
 
-def _before_widening(layer: MapLayer, observed: Sequence[MapLayer]) -> MapLayer:
-    """The end of the stage before, where the layer belongs to a block with a stride and is wider than that end."""
+def _before_widening(layer: MapLayer, observed: Sequence[MapLayer], *, next_height: int) -> MapLayer:
+    """The end of the stage, where the layer is wider and belongs to the block that brings the next height."""
 
     def same_size(other: MapLayer) -> bool:
         return other.layout.grid == layer.layout.grid
 
     around = [other for other in observed if layer.name.startswith(f"{other.name}.") and not same_size(other)]
-    if not around:
+    block = max(around, key=lambda other: len(other.name), default=None)
+    # A trunk, which holds all the stages, ends at a later height.
+    if block is None or block.layout.grid[0] != next_height:
         return layer
-    block = max(around, key=lambda other: len(other.name))
-    outside = [other for other in observed if same_size(other) and not other.name.startswith(f"{block.name}.")]
+    earlier = observed[: observed.index(layer)]
+    outside = [other for other in earlier if same_size(other) and not other.name.startswith(f"{block.name}.")]
     return outside[-1] if outside and outside[-1].channels < layer.channels else layer
 
 

@@ -28,7 +28,7 @@ class NemExplainer(FittedExplainer):
     passes = "1 forward, prediction included"
     format_version = 4
 
-    # At the finest resolution a convolution costs as much as all others together, and a second one gains nothing.
+    # A second one was worth nothing on validation images, and maps are largest there.
     _finest_convolutions: ClassVar[int] = 1
 
     def __init__(

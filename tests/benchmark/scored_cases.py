@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from xaibench.benchmark.metrics import ScoringContext
+from xaibench.benchmark.metrics.answer_metric import LEAST_FALL
 from xaibench.benchmark.metrics.answers import filled_case
 from xaibench.datasets import Case, CaseBatch, Sample, Task
 from xaibench.explainers import EXPLAINERS, Classifier
@@ -46,14 +47,14 @@ def random_batch(count: int, *, seed: int = 0, side: int = 8) -> tuple[Tensor, C
 def falling_batch(
     count: int, *, classifier: Classifier, fills: Sequence[FillName] = ("mean",), seed: int = 0, side: int = 8
 ) -> tuple[Tensor, CaseBatch]:
-    """The first cases of a random batch whose target falls by more than a tenth under every one of the fills."""
+    """The first cases of a random batch about which metrics can ask under every one of the fills."""
     raw, batch = random_batch(64 * count, seed=seed, side=side)
 
     def falls(case: Case, fill: FillName) -> bool:
         ends = torch.stack([case.sample.image, filled_case(case, fill=fill, classifier=classifier)])
         with torch.no_grad():
             full, empty = classifier.scores(ends)[:, case.target].tolist()
-        return bool(full - empty > 0.1)
+        return bool(full - empty > LEAST_FALL)
 
     found = [index for index, case in enumerate(batch.cases) if all(falls(case, fill) for fill in fills)][:count]
     assert len(found) == count, "too few cases fall"

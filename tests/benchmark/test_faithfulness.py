@@ -207,11 +207,27 @@ def test_the_map_of_a_linear_classifier_is_faithful_and_its_opposite_is_not() ->
 
 def test_infidelity_does_not_take_what_speaks_against_for_evidence() -> None:
     weights = torch.zeros(8, 8)
-    weights[:3, :3], weights[5:, 5:] = 2.0, -1.0
-    contributions, batch, classifier = linear_case(weights.flatten())
-    against = -contributions  # preparation keeps its positive part: what lowers the value
+    weights[:3, :3], weights[5:, 5:] = 0.5, -0.2
+    contributions, batch, own = linear_case(weights.flatten())
+    # A probability, since shares of a value's fall end at 1: that removed pixels make the answer rise must be seen.
+    classifier = Classifier(
+        own.module, task=Task.MULTILABEL, output_names=["a", "b", "c"], std=(1.0,), channels=1, image_size=8
+    )
+    removed = batch.images.clone()
+    removed[..., 5:, 5:] = 0.5
+    assert classifier.scores(removed)[0, 0] > classifier.scores(batch.images)[0, 0] + 0.01
+    against = -contributions  # preparation keeps its positive part: what lowers the answer
     assert score("infidelity", against, batch, classifier=classifier, patch_side=0.25) == [1.0]
     assert score("infidelity", contributions, batch, classifier=classifier, patch_side=0.25)[0] < 0.5
+
+
+def test_patches_and_sets_that_change_nothing_are_nothing_to_forecast() -> None:
+    weights = torch.zeros(8, 8)
+    weights[0, 0] = 1.0  # the answer hangs on one pixel, which few patches and sets will meet
+    raw, batch, classifier = linear_case(weights.flatten())
+    raw = torch.ones_like(raw).cumsum(dim=-1)
+    assert score("infidelity", raw, batch, classifier=classifier, patches=1, patch_side=0.1) == [1.0]
+    assert score("faithfulness_correlation", raw, batch, classifier=classifier, runs=2, subset_fraction=0.02) == [0.0]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -70,7 +70,7 @@ def test_metrics_that_do_not_apply_to_every_case_say_to_how_many(store: RunStore
     applicable = int((own["status"] == "ok").sum())
     assert 0 < applicable < len(own)
     text = render_leaderboard(store, output_format="md")
-    assert f"elsewhere applies to {applicable} cases." in text
+    assert f"Asked about {applicable} cases: elsewhere." in text
     assert f" | {len(own)} | " in text, "a case to which a metric does not apply lacks nothing"
     assert " of " not in text.split("| **saliency**")[1].split("\n")[0]
 
@@ -156,4 +156,4 @@ def test_more_metrics_than_can_be_read_side_by_side_get_a_table_per_family(tmp_p
     assert "ms an image" in tables["costs"]
     assert "ms an image" not in tables["localization"].split("\n\n")[1]
     assert "14 metrics × 8 explainers: 85 scores, 0 degenerate, 13 not applicable, 14 skipped, 0 errors." in text
-    assert "elsewhere applies to 0 cases." in text, "who was skipped was not asked"
+    assert "Asked about 0 cases: elsewhere." in text, "who was skipped was not asked"

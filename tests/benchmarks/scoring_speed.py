@@ -43,11 +43,24 @@ def median_ms_per_case(call: Callable[[], object], *, cases: int, repeats: int) 
     return 1000 * statistics.median(seconds) / cases
 
 
+class Brightness(torch.nn.Module):
+    """As many operations as a small network has, and an answer that falls when bright pixels become gray."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = SmallResNet(1, 3, width=32)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits (B, 1)."""
+        brightness: torch.Tensor = images.mean(dim=(1, 2, 3))[:, None]
+        return 100 * brightness + 0 * self.network(images)
+
+
 def scored_cases(count: int, side: int) -> CaseBatch:
-    """Cases with a disc of a fifth of the image as annotated region."""
+    """Cases with a bright disc of a fifth of the image, the annotated region, on gray."""
     row = torch.arange(side) - side / 2
     disc = (row[:, None] ** 2 + row**2) < (0.25 * side) ** 2
-    image = torch.full((3, side, side), 0.5)
+    image = 0.5 + 0.4 * disc.expand(3, side, side)
     samples = [
         Sample(sample_id=str(index), image=image, outputs=torch.ones(1), gt_masks=disc[None]) for index in range(count)
     ]
@@ -97,12 +110,17 @@ def main() -> None:
     ]
     core = preparation
     classifier = Classifier(
-        SmallResNet(1, 3, width=32), task=Task.MULTILABEL, output_names=["finding"], image_size=options.size
+        Brightness(), task=Task.MULTILABEL, output_names=["finding"], image_size=options.size
     ).eval()
     for name in METRICS:
         metric = METRICS.create(name)
         if "explainer" in metric.needs or ("classifier" in metric.needs and not options.classifier):
             continue
+        if (
+            "classifier" in metric.needs
+            and not metric.applicable(batch, context=ScoringContext(classifier=classifier)).all()
+        ):
+            raise SystemExit(f"{name} is not asked about every case")
         # A new context each time: nothing is shared between calls.
         ours = timed(
             lambda metric=metric: metric.score(prepared, batch, context=ScoringContext(classifier=classifier))  # type: ignore[misc]

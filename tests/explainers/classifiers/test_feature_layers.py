@@ -218,6 +218,37 @@ def test_only_stages_count():
     assert not any(sub_module._forward_hooks for sub_module in module.modules())
 
 
+class Widening(nn.Module):
+    """A block that widens what it gets before its stride, and asks the fine maps once more after it."""
+
+    def __init__(self, channels: int, out: int) -> None:
+        super().__init__()
+        self.widen = nn.Conv2d(channels, 4 * channels, 1)
+        self.reduce = nn.Conv2d(4 * channels, out, 3, stride=2, padding=1)
+        self.late = nn.Conv2d(channels, 1, 1)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        reduced: Tensor = self.reduce(self.widen(maps))
+        self.late(maps)
+        return reduced
+
+
+def test_the_end_of_a_stage_counts_and_not_what_the_next_one_widens():
+    trunk = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), Widening(8, 12), Widening(12, 16))
+    module = nn.Sequential(trunk, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    assert find_feature_layers(module, torch.zeros(2, 3, 16, 16)) == ("0.0", "0.1", "0")
+
+
+def test_the_end_of_the_first_stage_counts_and_not_the_narrow_stem():
+    stages = nn.Sequential(
+        nn.Conv2d(4, 8, 3, padding=1),
+        nn.Conv2d(8, 16, 3, stride=2, padding=1),
+        nn.Conv2d(16, 32, 3, stride=2, padding=1),
+    )
+    module = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), stages, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    assert find_feature_layers(module, torch.zeros(2, 3, 16, 16)) == ("1.0", "1.1", "1")
+
+
 def test_hooks_are_gone_after_a_failure():
     module = Tricky()
     with pytest.raises(RuntimeError):

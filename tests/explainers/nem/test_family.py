@@ -20,8 +20,17 @@ def test_files_of_one_are_refused_by_the_others(member, classifier, blobs, tmp_p
     assert loaded._settings() == explainer._settings()
     for other in MEMBERS:
         if other is not member:
-            with pytest.raises(ValueError, match=r"is xaibench \w+ decoder version 3; wanted xaibench \w+ decoder"):
+            found = rf"is xaibench \w+ decoder version {member.format_version}; wanted xaibench \w+ decoder"
+            with pytest.raises(ValueError, match=found):
                 other.load(tmp_path / "decoder", classifier)
+
+
+@pytest.mark.parametrize(("member", "wanted"), zip(MEMBERS, (1, 2, 1), strict=True))
+def test_the_published_decoder_alone_merges_its_finest_maps_twice(member, wanted, classifier):
+    decoder = member(classifier, **QUICK)._build().decoder
+    counts = [sum(isinstance(layer, nn.Conv2d) for layer in stage.merge) for stage in decoder.stages]
+    assert counts == [2] * (len(counts) - 1) + [wanted]
+    assert len(counts) > 1
 
 
 @pytest.mark.parametrize("contrastive", [False, True])
