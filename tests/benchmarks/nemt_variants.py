@@ -39,6 +39,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "nemt_published": ("nemt_published", {}),
     "nem_u": ("nem_u", {}),
     "gradcam": ("gradcam", {}),
+    "guided_gradcam": ("guided_gradcam", {}),
     "occlusion": ("occlusion", {}),
     "saliency": ("saliency", {}),
 }
