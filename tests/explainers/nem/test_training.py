@@ -95,7 +95,8 @@ def test_a_killed_fit_goes_on_and_ends_with_the_same_bytes(
     blobs, batch, checkpoint = make_blobs(n_images=30), make_batch(n=2), tmp_path / "unfinished"
 
     def fitted() -> NemtExplainer:
-        explainer = NemtExplainer(classifier, **QUICK, optimizer=optimizer)
+        # So patient that the fit is still going on when it is killed.
+        explainer = NemtExplainer(classifier, **QUICK, optimizer=optimizer, patience=99)
         explainer.fit(blobs, checkpoint=checkpoint)
         return explainer
 
