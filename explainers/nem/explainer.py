@@ -136,7 +136,7 @@ class NemExplainer(FittedExplainer):
                 f"the weights do not fit the decoder for this classifier ({reason}); are its feature_layers the same?"
             ) from error
         # The layout in which small convolutions are fastest; a network that learns must not have it (see `to_device`).
-        self._network = network.to(self.classifier.device, memory_format=torch.channels_last).eval()
+        self._network = network.to(self.classifier.device).to(memory_format=torch.channels_last).eval()
 
     def _settings(self) -> dict[str, Any]:
         facts = {
