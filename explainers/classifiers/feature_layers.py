@@ -114,7 +114,7 @@ def find_feature_layers(module: nn.Module, probe: Tensor) -> tuple[str, ...]:
 
 
 def _before_widening(layer: MapLayer, observed: Sequence[MapLayer], *, next_height: int) -> MapLayer:
-    """The end of the stage, where the layer is wider and belongs to the block that brings the next height."""
+    """The end of the stage where the layer is wider and in the block that brings the next height, else the layer."""
 
     def same_size(other: MapLayer) -> bool:
         return other.layout.grid == layer.layout.grid
