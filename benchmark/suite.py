@@ -174,12 +174,3 @@ class Suite(_Section):
     def explainer_type(self, explainer: str) -> str:
         """Catalog name of an explainer of the suite."""
         return self.explainers_with_controls()[explainer].type or explainer
-
-
-def plain(value: Any) -> Any:
-    """Parameters as JSON can hold them."""
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return value if isinstance(value, str | int | float | bool | None) else str(value)

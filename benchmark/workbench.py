@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -17,9 +16,7 @@ from ..explainers import (
     Architecture,
     Classifier,
     Explainer,
-    FittedExplainer,
     Performance,
-    checkpoint_path,
     evaluate_classifier,
     load_classifier,
     output_spread,
@@ -27,8 +24,9 @@ from ..explainers import (
     seeded,
     train_classifier,
 )
+from .identities import classifier_identity, explainer_identity
 from .metrics import METRICS, Metric, ScoringContext
-from .suite import ClassifierSpec, Params, Suite, plain
+from .suite import ClassifierSpec, Params, Suite
 
 _PERFORMANCE_SAMPLES = 256
 
@@ -137,14 +135,27 @@ class Workbench:
 
     def explainer_identity(self, name: str, classifier: str) -> dict[str, Any]:
         """Everything about an explainer that decides its maps, for the ids of cells."""
+        spec = self.suite.explainers_with_controls()[name]
+
+        def make() -> dict[str, Any]:
+            data = spec.fit_on.get(classifier)
+            return explainer_identity(
+                self.suite.explainer_type(name),
+                spec.params,
+                seed=self.explainer_seed(name),
+                weights=spec.weights.get(classifier),
+                data=None if data is None else self.dataset(data).info.fingerprint,
+            )
+
         # Files are read and hashed once, not once for every cell.
-        return self._once(
-            ("explainer identity", name, classifier), lambda: self._make_explainer_identity(name, classifier)
-        )
+        return self._once(("explainer identity", name, classifier), make)
 
     def classifier_identity(self, name: str) -> dict[str, Any]:
         """Everything about a classifier that decides answers and what explainers read, for the ids of cells."""
-        return self._once(("classifier identity", name), lambda: self._make_classifier_identity(name))
+        return self._once(
+            ("classifier identity", name),
+            lambda: classifier_identity(self.suite.classifiers[name], weights=self.classifier(name).fingerprint),
+        )
 
     def explainer_seed(self, name: str) -> int:
         """Seed derived from the suite's seed and the name, so that adding an explainer never shifts another's."""
@@ -262,34 +273,6 @@ class Workbench:
             image_size=image_size,
             feature_layers=network.feature_layers,
         )
-
-    def _make_classifier_identity(self, name: str) -> dict[str, Any]:
-        spec = self.suite.classifiers[name]
-        identity: dict[str, Any] = {"fingerprint": self.classifier(name).fingerprint, "params": plain(spec.params)}
-        if spec.type is not None:
-            identity |= {"type": spec.type, **ARCHITECTURES.origin(spec.type)}
-        if spec.checkpoint is not None:
-            identity["file"] = blake2b(checkpoint_path(spec.checkpoint).read_bytes()).hexdigest()
-        return identity
-
-    def _make_explainer_identity(self, name: str, classifier: str) -> dict[str, Any]:
-        kind = self.suite.explainer_type(name)
-        spec = self.suite.explainers_with_controls()[name]
-        params = {key: parameter.default for key, parameter in EXPLAINERS.params(kind).items() if key != "seed"}
-        identity: dict[str, Any] = {
-            "type": kind,
-            "params": plain({**params, **EXPLAINERS.checked_params(kind, spec.params)}),
-            "seed": self.explainer_seed(name),
-            **EXPLAINERS.origin(kind),
-        }
-        if classifier in spec.weights:
-            identity["weights"] = blake2b(checkpoint_path(spec.weights[classifier]).read_bytes()).hexdigest()
-        elif classifier in spec.fit_on:
-            identity["fit_on"] = self.dataset(spec.fit_on[classifier]).info.fingerprint
-            if issubclass(fitted := self.explainer_class(name), FittedExplainer):
-                # What earlier code fitted is another explainer, and its file cannot be read.
-                identity["format_version"] = fitted.format_version
-        return identity
 
     def _make_explainer(self, name: str, classifier_name: str, *, progress: bool) -> Explainer:
         spec = self.suite.explainers_with_controls()[name]
