@@ -1,7 +1,7 @@
 """How training images are varied, for classifiers and decoders alike."""
 
 import math
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -9,14 +9,27 @@ from torch.nn.functional import affine_grid, grid_sample, interpolate
 
 from .fills import FillName, filled
 
-AugmentName = Literal["photo", "flips", "mirror", "none"]
+AugmentName = Literal["camera", "photo", "flips", "mirror", "none"]
 """Names of augmentations.
 
-``photo``: any rotation, mirror image, shift, scale and lighting, as between photographs of one thing;
-``flips``: mirror images and quarter turns; ``mirror``: left-right; ``none``.
+``photo``: any rotation, mirror image, shift, scale and lighting, as between photographs of one thing; ``camera``: the
+same, wider, and another tone curve, as between cameras; ``flips``: mirror images and quarter turns; ``mirror``:
+left-right; ``none``.
 """
 
-_MAX_SCALE, _MAX_SHIFT, _MAX_LIGHT, _MAX_TINT = 1.4, 0.15, 0.25, 0.08
+
+class _Range(NamedTuple):
+    """How far photographs of one thing differ: a factor of size and of gamma, and shares of the rest."""
+
+    scale: float
+    shift: float
+    light: float
+    tint: float
+    gamma: float
+
+
+_PHOTO = _Range(scale=1.4, shift=0.15, light=0.25, tint=0.08, gamma=1.0)
+_CAMERA = _Range(scale=2.0, shift=0.2, light=0.4, tint=0.2, gamma=1.6)
 _REMOVED: tuple[FillName, ...] = ("mean", "blur", "noise")
 
 
@@ -31,8 +44,9 @@ def augmented(images: Tensor, kind: AugmentName, *, generator: torch.Generator |
     Returns:
         float32 (B, C, H, W) in [0, 1].
     """
-    if kind == "photo":
-        return _relit(_moved(images, generator), generator)
+    if kind in ("photo", "camera"):
+        most = _PHOTO if kind == "photo" else _CAMERA
+        return _relit(_moved(images, most, generator), most, generator)
     if kind != "none" and torch.rand((), generator=generator) < 0.5:
         images = images.flip(-1)
     if kind == "flips":
@@ -71,12 +85,12 @@ def partly_removed(images: Tensor, *, share: float, mean_color: Tensor) -> Tenso
     return result
 
 
-def _moved(images: Tensor, generator: torch.Generator | None) -> Tensor:
+def _moved(images: Tensor, most: _Range, generator: torch.Generator | None) -> Tensor:
     n = len(images)
     angle = 2 * math.pi * torch.rand(n, generator=generator)
-    scale = _MAX_SCALE ** (2 * torch.rand(n, generator=generator) - 1)
+    scale = most.scale ** (2 * torch.rand(n, generator=generator) - 1)
     mirror = torch.where(torch.rand(n, generator=generator) < 0.5, -1.0, 1.0)
-    shift = _MAX_SHIFT * 2 * (2 * torch.rand(n, 2, generator=generator) - 1)
+    shift = most.shift * 2 * (2 * torch.rand(n, 2, generator=generator) - 1)
     cosine, sine = torch.cos(angle) * scale, torch.sin(angle) * scale
     theta = torch.stack(
         [torch.stack([mirror * cosine, -sine, shift[:, 0]], 1), torch.stack([mirror * sine, cosine, shift[:, 1]], 1)], 1
@@ -85,14 +99,16 @@ def _moved(images: Tensor, generator: torch.Generator | None) -> Tensor:
     return grid_sample(images, grid, padding_mode="reflection", align_corners=False)
 
 
-def _relit(images: Tensor, generator: torch.Generator | None) -> Tensor:
+def _relit(images: Tensor, most: _Range, generator: torch.Generator | None) -> Tensor:
     n, channels = images.shape[:2]
 
-    def factor(most: float, n_channels: int = 1) -> Tensor:
-        return 1 + most * (2 * torch.rand(n, n_channels, 1, 1, generator=generator) - 1)
+    def factor(share: float, n_channels: int = 1) -> Tensor:
+        return 1 + share * (2 * torch.rand(n, n_channels, 1, 1, generator=generator) - 1)
 
+    if most.gamma > 1:
+        images = images**most.gamma ** (2 * torch.rand(n, 1, 1, 1, generator=generator) - 1)
     gray = images.mean(dim=1, keepdim=True)
-    saturated = gray + (images - gray) * factor(_MAX_LIGHT)
+    saturated = gray + (images - gray) * factor(most.light)
     middle = saturated.mean(dim=(1, 2, 3), keepdim=True)
-    contrasted = middle + (saturated - middle) * factor(_MAX_LIGHT)
-    return (contrasted * factor(_MAX_LIGHT) * factor(_MAX_TINT, channels)).clamp(0, 1)
+    contrasted = middle + (saturated - middle) * factor(most.light)
+    return (contrasted * factor(most.light) * factor(most.tint, channels)).clamp(0, 1)

@@ -32,16 +32,27 @@ def test_range_and_shape_stay_and_the_generator_decides(kind):
     assert float(one.max()) <= 1
 
 
-def test_photographs_of_a_batch_are_varied_one_by_one():
+@pytest.mark.parametrize("kind", ["photo", "camera"])
+def test_photographs_of_a_batch_are_varied_one_by_one(kind):
     same = images(1).expand(6, -1, -1, -1)
-    varied = augmented(same, "photo", generator=torch.Generator().manual_seed(0))
+    varied = augmented(same, kind, generator=torch.Generator().manual_seed(0))
     assert len({tuple(row.flatten()[:20].tolist()) for row in varied}) == 6
 
 
-def test_photo_keeps_what_is_constant_constant():
-    varied = augmented(torch.full((3, 3, 16, 16), 0.4), "photo", generator=torch.Generator().manual_seed(1))
+@pytest.mark.parametrize("kind", ["photo", "camera"])
+def test_what_is_constant_stays_constant(kind):
+    varied = augmented(torch.full((3, 3, 16, 16), 0.4), kind, generator=torch.Generator().manual_seed(1))
     assert float(varied.std(dim=(2, 3)).max()) < 1e-5
     assert 0.2 < float(varied.mean()) < 0.65
+
+
+def test_cameras_differ_more_than_photographs():
+    plain = torch.full((300, 3, 8, 8), 0.4)
+
+    def spread(kind: AugmentName) -> float:
+        return float(augmented(plain, kind, generator=torch.Generator().manual_seed(2)).mean(dim=(1, 2, 3)).std())
+
+    assert spread("camera") > 1.5 * spread("photo")
 
 
 def test_parts_are_removed_from_a_share_of_the_images():
