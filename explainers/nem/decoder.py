@@ -1,10 +1,12 @@
 """The decoder: from feature maps of the frozen classifier to one explanation mask per output."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 class _Stage(nn.Module):
@@ -25,6 +27,19 @@ class _Stage(nn.Module):
         enlarged = interpolate(self.from_coarse(coarse), size=skip.shape[-2:], mode="bilinear", align_corners=False)
         merged: Tensor = self.merge(enlarged + self.from_skip(skip))
         return merged
+
+    def fold(self) -> None:
+        """Let the convolutions do what the norms of a stage in evaluation mode do."""
+        norm = cast(nn.BatchNorm2d, self.merge[0])
+        with torch.no_grad():
+            factor = norm.weight / torch.sqrt(cast(Tensor, norm.running_var) + norm.eps)
+            self.from_coarse.weight.mul_(factor[:, None, None, None])
+        # The shift of a sum comes with one of its summands.
+        self.from_skip = fuse_conv_bn_eval(self.from_skip, norm)
+        merge: list[nn.Module] = [nn.ReLU()]
+        for convolution, its_norm in zip(self.merge[2::3], self.merge[3::3], strict=True):
+            merge += [fuse_conv_bn_eval(cast(nn.Conv2d, convolution), cast(nn.BatchNorm2d, its_norm)), nn.ReLU()]
+        self.merge = nn.Sequential(*merge)
 
 
 class MaskDecoder(nn.Module):
@@ -57,6 +72,11 @@ class MaskDecoder(nn.Module):
         self.head = nn.Linear(channels, n_outputs)
         # Start with masks of about one half: neither deletion nor preservation has a vanishing gradient there.
         nn.init.zeros_(self.head.bias)
+
+    def fold_norms(self) -> None:
+        """Spare the norms, once and for all: for use in evaluation mode alone, with the last digits of other sums."""
+        for stage in self.stages:
+            cast(_Stage, stage).fold()
 
     def forward(self, features: Sequence[Tensor], targets: Tensor) -> Tensor:
         """Mask logits of the targets.

@@ -26,7 +26,7 @@ class NemExplainer(FittedExplainer):
 
     family = "amortized"
     passes = "1 forward, prediction included"
-    format_version = 4
+    format_version = 5
 
     # A second one was worth nothing on validation images, and maps are largest there.
     _finest_convolutions: ClassVar[int] = 1
@@ -40,6 +40,7 @@ class NemExplainer(FittedExplainer):
         finest_stride: int | None,
         smoothing: SmoothingName,
         smoothing_sigma: float,
+        detail: bool,
         contrast: float,
         level: float,
         seed: int,
@@ -54,6 +55,7 @@ class NemExplainer(FittedExplainer):
                 pixels a side and 4 on larger ones.
             smoothing: Name of the smoothing operator.
             smoothing_sigma: Its standard deviation as a share of the image side.
+            detail: Whether pixels count by what removal changes at them, as in `PixelDetail`.
             contrast: Factor on the logits of the map at use, more than 0. It moves no rank: the higher, the more of the
                 relevance lies on the highest pixels.
             level: Logit at which the map at use begins, in (-4, 4). It moves no rank either: the higher, the smaller
@@ -66,6 +68,7 @@ class NemExplainer(FittedExplainer):
         self.finest_stride = finest_stride
         self.smoothing: SmoothingName = smoothing
         self.smoothing_sigma = smoothing_sigma
+        self.detail = detail
         self.contrast = contrast
         self.level = level
         if not -4 < level < 4:
@@ -112,7 +115,7 @@ class NemExplainer(FittedExplainer):
         with torch.no_grad():
             outputs, features = self.classifier.logits_and_features(images, layers=self._network.layers)
             chosen = self._mask_index(outputs.argmax(dim=1) if targets is None else targets)
-            logits = self._network.logits(features, chosen, size=images.shape[-2:])
+            logits = self._network.logits(features, chosen, images=images)
             return self._network.attributions(logits), self.classifier.scores_from_logits(outputs)
 
     def _fit(self, request: FitRequest) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -135,8 +138,9 @@ class NemExplainer(FittedExplainer):
             raise InputError(
                 f"the weights do not fit the decoder for this classifier ({reason}); are its feature_layers the same?"
             ) from error
+        network.eval().decoder.fold_norms()
         # The layout in which small convolutions are fastest; a network that learns must not have it (see `to_device`).
-        self._network = network.to(self.classifier.device).to(memory_format=torch.channels_last).eval()
+        self._network = network.to(self.classifier.device).to(memory_format=torch.channels_last)
 
     def _settings(self) -> dict[str, Any]:
         facts = {
@@ -145,6 +149,7 @@ class NemExplainer(FittedExplainer):
             "finest_stride": self.finest_stride,
             "smoothing": self.smoothing,
             "smoothing_sigma": self.smoothing_sigma,
+            "detail": self.detail,
             "contrast": self.contrast,
             "level": self.level,
         }
@@ -169,6 +174,7 @@ class NemExplainer(FittedExplainer):
             smoothing_sigma=self.smoothing_sigma * self.classifier.image_size / pixels,
             contrast=self.contrast,
             level=self.level,
+            detail_around=self.classifier.mean if self.detail else None,
         )
 
     @abstractmethod

@@ -43,7 +43,7 @@ def judge(
     # Masks and scores become float32 before anything is compared.
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=is_mixed):
         features, question = teacher.ask(images, layers=network.layers, generator=generator)
-        logits = network.logits(features, question.masks_asked, size=images.shape[-2:]).float()
+        logits = network.logits(features, question.masks_asked, images=images).float()
         drawn = torch.rand(len(images), generator=generator) < settings.ranking_share
         # What is absent has no evidence to rank.
         is_ranked = drawn.to(device) & question.present

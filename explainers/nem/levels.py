@@ -5,8 +5,9 @@ from torch import Tensor
 
 from ...datasets import InputError
 
-# Softness of the cut in standard deviations of the logits: soft enough for a gradient, sharp enough to mean a ranking.
-_SOFTNESS = 0.25
+# Softness of the cut in standard deviations of the logits: soft enough for a gradient, sharp enough to mean a ranking,
+# down to single pixels.
+_SOFTNESS = 0.08
 
 
 def draw_levels(n_images: int, generator: torch.Generator) -> Tensor:

@@ -89,6 +89,7 @@ class NemUExplainer(NemExplainer):
             finest_stride=finest_stride,
             smoothing=smoothing,
             smoothing_sigma=smoothing_sigma,
+            detail=False,
             contrast=contrast,
             level=level,
             seed=seed,

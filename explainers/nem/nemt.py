@@ -51,6 +51,7 @@ class NemtExplainer(NemExplainer):
         finest_stride: int | None = None,
         smoothing: SmoothingName = "gaussian",
         smoothing_sigma: float = 0.0125,
+        detail: bool = True,
         contrast: float = 6.0,
         level: float = 0.0,
         seed: int = 0,
@@ -79,6 +80,7 @@ class NemtExplainer(NemExplainer):
             finest_stride: As in `NemExplainer`.
             smoothing: Name of the smoothing operator.
             smoothing_sigma: Its standard deviation as a share of the image side.
+            detail: As in `NemExplainer`.
             contrast: As in `NemExplainer`.
             level: See there.
             seed: Seed of initial weights and training.
@@ -108,6 +110,7 @@ class NemtExplainer(NemExplainer):
             finest_stride=finest_stride,
             smoothing=smoothing,
             smoothing_sigma=smoothing_sigma,
+            detail=detail,
             contrast=contrast,
             level=level,
             seed=seed,

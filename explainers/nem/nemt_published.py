@@ -78,6 +78,7 @@ class NemtPublishedExplainer(NemExplainer):
             contrast=1.0,
             level=0.0,
             smoothing_sigma=smoothing_sigma,
+            detail=False,
             seed=seed,
         )
 

@@ -1,4 +1,4 @@
-"""Everything between feature maps and an explanation: decoder, bound, smoothing, temperature."""
+"""Everything between feature maps and an explanation: decoder, bound, smoothing, detail, temperature."""
 
 from collections.abc import Sequence
 
@@ -8,10 +8,11 @@ from torch.nn.functional import interpolate, softplus
 
 from ..classifiers import Classifier
 from .decoder import MaskDecoder
+from .detail import PixelDetail
 from .smoothing import Smoothing, SmoothingName
 
-# Logits lie in (-4, 4). Without a bound, training drives them so high that the sigmoid of the best pixels is exactly 1
-# in float32: their order, which decides deletion, is lost.
+# The decoder's logits lie in (-4, 4). Without a bound, training drives them so high that the sigmoid of the best pixels
+# is exactly 1 in float32: their order, which decides deletion, is lost.
 _BOUND = 4.0
 
 
@@ -39,6 +40,7 @@ class MaskNetwork(nn.Module):
         smoothing_sigma: float,
         contrast: float,
         level: float,
+        detail_around: Tensor | None,
     ) -> None:
         """Build the network.
 
@@ -52,6 +54,7 @@ class MaskNetwork(nn.Module):
             smoothing_sigma: Its standard deviation in pixels of the finest feature maps.
             contrast: Of the map at use, more than 0.
             level: Of the map at use; 0 is where the area term of the training ends the mask.
+            detail_around: Mean colour for `PixelDetail`, or None to go without.
         """
         super().__init__()
         self.layers = tuple(layers)
@@ -60,23 +63,25 @@ class MaskNetwork(nn.Module):
         self.register_buffer("temperature", torch.ones(()), persistent=False)
         self.contrast = contrast
         self.level = level
+        self.detail = None if detail_around is None else PixelDetail(n_outputs, mean_color=detail_around)
 
-    def logits(self, features: Sequence[Tensor], targets: Tensor, *, size: Sequence[int]) -> Tensor:
+    def logits(self, features: Sequence[Tensor], targets: Tensor, *, images: Tensor) -> Tensor:
         """Evidence for the targets: what all maps and masks are made of, and what ranks the pixels.
 
         Args:
             features: Outputs of `layers`.
             targets: int64 (B,).
-            size: Height and width of the image.
+            images: float32 (B, C, H, W) in [0, 1].
 
         Returns:
-            float32 (B, H, W) in (-4, 4).
+            float32 (B, H, W), in (-4, 4) but for what `PixelDetail` adds.
         """
         # Smoothing the logits, not the mask, leaves the background of a mask at zero; and smoothing before enlarging
         # is cheaper by the square of the stride.
         bounded = _BOUND * torch.tanh(self.decoder(features, targets) / _BOUND)
         smoothed = self.smooth(bounded)
-        return interpolate(smoothed[:, None], size=tuple(size), mode="bilinear", align_corners=False)[:, 0]
+        enlarged = interpolate(smoothed[:, None], size=images.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
+        return enlarged if self.detail is None else enlarged + self.detail(images, targets)
 
     def masks(self, logits: Tensor) -> Tensor:
         """Soft masks in [0, 1], 1 is evidence: what blends images in training."""

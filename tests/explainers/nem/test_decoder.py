@@ -96,3 +96,17 @@ def test_the_finest_stage_has_convolutions_of_its_own(finest):
     decoder = MaskDecoder([4, 6, 8, 10], 2, widths=(8,), finest_convolutions=finest)
     counts = [sum(isinstance(layer, torch.nn.Conv2d) for layer in stage.merge) for stage in decoder.stages]
     assert counts == [2, 2, finest]
+
+
+@pytest.mark.parametrize("finest_convolutions", [1, 2])
+def test_folded_norms_change_last_digits_alone(finest_convolutions):
+    torch.manual_seed(0)
+    decoder = MaskDecoder([4, 6, 8], 5, widths=(8, 6), finest_convolutions=finest_convolutions)
+    features = [torch.randn(4, channels, side, side) for channels, side in ((4, 12), (6, 6), (8, 3))]
+    targets = torch.tensor([0, 4, 2, 1])
+    for _ in range(3):
+        decoder([3 * maps + 1 for maps in features], targets)  # norms get statistics of their own
+    before = decoder.eval()(features, targets)
+    decoder.fold_norms()
+    assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in decoder.modules())
+    assert torch.allclose(decoder(features, targets), before, atol=1e-5)

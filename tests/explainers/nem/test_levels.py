@@ -30,8 +30,11 @@ def test_neither_shift_nor_scale_matters(shift, factor, seed):
 
 def test_they_rank_as_the_logits_do():
     logits = maps()
-    masks = level_masks(logits, torch.tensor([0.3, 0.3, 0.3])).double()
-    assert torch.equal(masks.flatten(1).argsort(dim=1), logits.flatten(1).argsort(dim=1))
+    masks = level_masks(logits, torch.tensor([0.3, 0.3, 0.3])).flatten(1)
+    steps = masks.gather(1, logits.flatten(1).argsort(dim=1)).diff(dim=1)
+    # Far from the cut, float32 knows only 0 and 1.
+    assert float(steps.min()) >= 0
+    assert float((steps > 0).float().mean()) > 0.4
 
 
 def test_a_constant_map_gives_a_half_and_no_nan():

@@ -1,0 +1,47 @@
+"""What the decoder's maps are too coarse to show: how much there is to remove at each pixel."""
+
+import torch
+from torch import Tensor, nn
+
+from ..fills import blur_fill
+
+# Distances in brightness, which lies in [0, 1]: what counts as none, and what adds nothing and takes nothing.
+_LEAST, _USUAL = 0.02, 0.1
+# At the learning rate of convolutions two plain weights would hardly move.
+_GAIN = 4.0
+
+
+class PixelDetail(nn.Module):
+    """Adds to each pixel's logit what its distances from mean colour and from the blurred image are worth, per target.
+
+    Where removal leaves a pixel as it was, the pixel says nothing, whatever its surroundings do. The decoder's maps
+    have a half or a quarter of the image's resolution and cannot tell; two numbers per pixel, and a weight for each per
+    target, can.
+    """
+
+    mean_brightness: Tensor
+
+    def __init__(self, n_outputs: int, *, mean_color: Tensor) -> None:
+        """Start without any effect.
+
+        Args:
+            n_outputs: Number of masks K.
+            mean_color: Colour that the classifier sees as zeros, (1, C, 1, 1) or (1, 1, 1, 1).
+        """
+        super().__init__()
+        self.register_buffer("mean_brightness", mean_color.mean().clone(), persistent=False)
+        self.weight = nn.Parameter(torch.zeros(n_outputs, 2))
+
+    def forward(self, images: Tensor, targets: Tensor) -> Tensor:
+        """Logits to add, float32 (B, H, W).
+
+        Args:
+            images: float32 (B, C, H, W) in [0, 1].
+            targets: int64 (B,), in [0, K).
+        """
+        brightness = images.mean(dim=1, keepdim=True)
+        distances = torch.cat([brightness - self.mean_brightness, brightness - blur_fill(brightness)], dim=1)
+        # In place: at full resolution every copy counts.
+        logs = distances.abs_().add_(_LEAST).div_(_USUAL).log_()
+        weights = _GAIN * self.weight[targets]
+        return torch.bmm(weights[:, None], logs.flatten(2)).reshape(-1, *images.shape[-2:])
