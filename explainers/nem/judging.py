@@ -48,7 +48,8 @@ def judge(
         # What is absent has no evidence to rank.
         is_ranked = drawn.to(device) & question.present
         levels = draw_levels(len(images), generator).to(device)
-        masks = torch.where(is_ranked[:, None, None], level_masks(logits, levels), network.masks(logits))
+        ranking = level_masks(logits, levels, softness=settings.level_softness)
+        masks = torch.where(is_ranked[:, None, None], ranking, network.masks(logits))
         fill = draw_removals(
             images,
             names=settings.removals,

@@ -5,10 +5,6 @@ from torch import Tensor
 
 from ...datasets import InputError
 
-# Softness of the cut in standard deviations of the logits: soft enough for a gradient, sharp enough to mean a ranking,
-# down to single pixels.
-_SOFTNESS = 0.08
-
 
 def draw_levels(n_images: int, generator: torch.Generator) -> Tensor:
     """Shares of pixels to keep: as the area under an insertion curve weighs them, all alike.
@@ -25,7 +21,7 @@ def draw_levels(n_images: int, generator: torch.Generator) -> Tensor:
     return 0.02 + 0.96 * (parts + torch.rand(n_images, generator=generator)) / n_images
 
 
-def level_masks(logits: Tensor, levels: Tensor) -> Tensor:
+def level_masks(logits: Tensor, levels: Tensor, *, softness: float) -> Tensor:
     """Keep the given share of the pixels, the highest ones, with a soft cut.
 
     Neither a shift nor a positive factor of an image's logits changes its mask: only their order and shape matter, so
@@ -34,6 +30,7 @@ def level_masks(logits: Tensor, levels: Tensor) -> Tensor:
     Args:
         logits: (B, H, W).
         levels: (B,), shares in [0, 1].
+        softness: Of the cut, in standard deviations of an image's logits.
 
     Returns:
         (B, H, W) in [0, 1]; differentiable with respect to the logits, the cut being held fixed.
@@ -51,5 +48,5 @@ def level_masks(logits: Tensor, levels: Tensor) -> Tensor:
         descending = logits.flatten(1).sort(dim=1, descending=True).values
         last = descending.shape[1] - 1
         cuts = descending.gather(1, (levels * descending.shape[1]).long().clamp(0, last)[:, None])[:, :, None]
-        softness = _SOFTNESS * logits.flatten(1).std(dim=1).clamp(min=1e-6)[:, None, None]
-    return torch.sigmoid((logits - cuts) / softness)
+        width = softness * logits.flatten(1).std(dim=1).clamp(min=1e-6)[:, None, None]
+    return torch.sigmoid((logits - cuts) / width)

@@ -39,6 +39,7 @@ class NemtExplainer(NemExplainer):
         area_weights: tuple[float, float] = (1.0, 6.0),
         temperatures: tuple[float, float] = (1.0, 2.0),
         ranking_share: float = 0.5,
+        level_softness: float = 0.08,
         score_temperatures: tuple[float, ...] = (1.0, 4.0),
         leakage_weight: float = 0.5,
         random_target_share: float = 0.15,
@@ -68,6 +69,7 @@ class NemtExplainer(NemExplainer):
             area_weights: See there.
             temperatures: See there.
             ranking_share: See there.
+            level_softness: See there.
             score_temperatures: See there.
             leakage_weight: See there.
             random_target_share: See there.
@@ -94,6 +96,7 @@ class NemtExplainer(NemExplainer):
             area_weights=area_weights,
             temperatures=temperatures,
             ranking_share=ranking_share,
+            level_softness=level_softness,
             score_temperatures=score_temperatures,
             leakage_weight=leakage_weight,
             random_target_share=random_target_share,

@@ -23,6 +23,8 @@ class DecoderTraining:
         temperatures: Factor on the mask logits at the start and from half of the steps on; it sharpens the mask.
         ranking_share: Share of the images that are taught a ranking: their mask keeps a random share of the pixels,
             and its area does not count.
+        level_softness: Softness of that mask's cut in standard deviations of the logits: soft enough for a gradient,
+            sharp enough to mean a ranking, down to single pixels.
         score_temperatures: Temperatures at which the classifier's probabilities are read; the terms are averaged over
             them. A classifier that is sure answers 0 or 1 whatever is removed; at a higher temperature its probability
             still moves, and there is a gradient.
@@ -45,6 +47,7 @@ class DecoderTraining:
     area_weights: tuple[float, float] = (1.0, 6.0)
     temperatures: tuple[float, float] = (1.0, 2.0)
     ranking_share: float = 0.5
+    level_softness: float = 0.08
     score_temperatures: tuple[float, ...] = (1.0, 4.0)
     leakage_weight: float = 0.5
     random_target_share: float = 0.15
@@ -63,8 +66,9 @@ class DecoderTraining:
         for name in ("random_target_share", "ranking_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} is {getattr(self, name)}; wanted a share from 0 to 1")
-        if not self.learning_rate > 0:
-            raise InputError(f"learning_rate is {self.learning_rate}; wanted more than 0")
+        for name in ("learning_rate", "level_softness"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name} is {getattr(self, name)}; wanted more than 0")
         for name in ("weight_decay", "leakage_weight"):
             if not getattr(self, name) >= 0:
                 raise InputError(f"{name} is {getattr(self, name)}; wanted 0 or more")

@@ -1,5 +1,8 @@
 """Masks that keep a share of the pixels."""
 
+import math
+from functools import partial
+
 import pytest
 import torch
 from hypothesis import given
@@ -7,6 +10,8 @@ from hypothesis import strategies as st
 
 from xaibench.datasets import InputError
 from xaibench.explainers.nem.levels import draw_levels, level_masks
+
+masks_at = partial(level_masks, softness=0.08)
 
 
 def maps(seed: int = 0, n: int = 3) -> torch.Tensor:
@@ -16,7 +21,7 @@ def maps(seed: int = 0, n: int = 3) -> torch.Tensor:
 @given(level=st.floats(0.02, 0.98), seed=st.integers(0, 50))
 def test_they_keep_the_given_share(level, seed):
     logits = maps(seed)
-    kept = (level_masks(logits, torch.full((3,), level)) > 0.5).float().mean(dim=(1, 2))
+    kept = (masks_at(logits, torch.full((3,), level)) > 0.5).float().mean(dim=(1, 2))
     assert kept.tolist() == pytest.approx([level] * 3, abs=1.5 / 180)
 
 
@@ -24,27 +29,36 @@ def test_they_keep_the_given_share(level, seed):
 def test_neither_shift_nor_scale_matters(shift, factor, seed):
     logits, levels = maps(seed).double(), torch.tensor([0.1, 0.5, 0.9])
     torch.testing.assert_close(
-        level_masks(factor * logits + shift, levels), level_masks(logits, levels), atol=1e-5, rtol=1e-4
+        masks_at(factor * logits + shift, levels), masks_at(logits, levels), atol=1e-5, rtol=1e-4
     )
 
 
 def test_they_rank_as_the_logits_do():
     logits = maps()
-    masks = level_masks(logits, torch.tensor([0.3, 0.3, 0.3])).flatten(1)
+    masks = masks_at(logits, torch.tensor([0.3, 0.3, 0.3])).flatten(1)
     steps = masks.gather(1, logits.flatten(1).argsort(dim=1)).diff(dim=1)
     # Far from the cut, float32 knows only 0 and 1.
     assert float(steps.min()) >= 0
     assert float((steps > 0).float().mean()) > 0.4
 
 
+@pytest.mark.parametrize("softness", [0.5, 0.08, 0.01])
+def test_softness_decides_how_many_are_neither_kept_nor_removed(softness):
+    masks = level_masks(maps(), torch.tensor([0.5, 0.5, 0.5]), softness=softness)
+    found = float(((masks > 0.02) & (masks < 0.98)).float().mean())
+    # Normally distributed logits within ln(0.98 / 0.02) · softness of the cut, in the middle.
+    wanted = math.erf(math.log(49) * softness / math.sqrt(2))
+    assert found == pytest.approx(wanted, abs=0.03)
+
+
 def test_a_constant_map_gives_a_half_and_no_nan():
-    masks = level_masks(torch.zeros(2, 4, 4), torch.tensor([0.2, 0.8]))
+    masks = masks_at(torch.zeros(2, 4, 4), torch.tensor([0.2, 0.8]))
     assert torch.equal(masks, torch.full((2, 4, 4), 0.5))
 
 
 def test_the_cut_is_held_fixed():
     logits = maps().requires_grad_()
-    level_masks(logits, torch.tensor([0.2, 0.5, 0.8])).sum().backward()
+    masks_at(logits, torch.tensor([0.2, 0.5, 0.8])).sum().backward()
     # A cut that moved with the logits would take back what they gain together.
     assert (logits.grad >= 0).all()
     assert (logits.grad.sum(dim=(1, 2)) > 0).all()
@@ -67,4 +81,4 @@ def test_every_batch_asks_for_all_levels():
 
 def test_one_level_per_image():
     with pytest.raises(InputError, match=r"levels are \(2,\); wanted \(3,\)"):
-        level_masks(maps(), torch.tensor([0.1, 0.2]))
+        masks_at(maps(), torch.tensor([0.1, 0.2]))
