@@ -14,6 +14,8 @@ from .smoothing import Smoothing, SmoothingName
 # The decoder's logits lie in (-4, 4). Without a bound, training drives them so high that the sigmoid of the best pixels
 # is exactly 1 in float32: their order, which decides deletion, is lost.
 _BOUND = 4.0
+# How sharply the detail of single pixels is switched on where the decoder's logit rises above 0.
+_GATE = 2.0
 
 
 class MaskNetwork(nn.Module):
@@ -81,7 +83,12 @@ class MaskNetwork(nn.Module):
         bounded = _BOUND * torch.tanh(self.decoder(features, targets) / _BOUND)
         smoothed = self.smooth(bounded)
         enlarged = interpolate(smoothed[:, None], size=images.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
-        return enlarged if self.detail is None else enlarged + self.detail(images, targets)
+        if self.detail is None:
+            return enlarged
+        # Where there is no evidence around, a pixel cannot be any: else the order of the background is that of an edge
+        # detector, which no classifier has a part in, and deletion in that order draws patterns.
+        detail: Tensor = self.detail(images, targets)
+        return enlarged + torch.sigmoid(_GATE * enlarged) * detail
 
     def masks(self, logits: Tensor) -> Tensor:
         """Soft masks in [0, 1], 1 is evidence: what blends images in training."""

@@ -32,7 +32,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "mean thrice, no other image": ("nemt", {"removals": ("mean", "mean", "mean", "blur", "noise", "noise")}),
     "mean colour only": ("nemt", {"removals": ("mean",)}),
     "no leakage term": ("nemt", {"leakage_weight": 0.0}),
-    "no detail": ("nemt", {"detail": False}),
+    "detail": ("nemt", {"detail": True, "level_softness": 0.08}),
     "no smoothing": ("nemt", {"smoothing": "none"}),
     "random smoothing": ("nemt", {"smoothing": "random"}),
     "temperature to 5": ("nemt", {"temperatures": (1.0, 5.0)}),

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from xaibench.explainers.nem.detail import PixelDetail
+from xaibench.explainers.nem.network import MaskNetwork
 
 
 def detail(weights: list[list[float]], *, mean: float = 0.5) -> PixelDetail:
@@ -61,3 +62,31 @@ def test_weights_learn():
     assert made.weight.grad is not None
     assert not made.weight.grad[0].any()
     assert made.weight.grad[1].all()
+
+
+def test_it_is_silent_where_there_is_no_evidence():
+    network = MaskNetwork(
+        ["fine", "coarse"],
+        [2, 3],
+        2,
+        widths=(4,),
+        finest_convolutions=1,
+        smoothing="none",
+        smoothing_sigma=1.0,
+        contrast=6.0,
+        level=0.0,
+        detail_around=torch.full((1, 3, 1, 1), 0.5),
+    ).eval()
+    assert network.detail is not None
+    with torch.no_grad():
+        network.decoder.head.weight.zero_()
+        network.decoder.head.bias.copy_(torch.tensor([-40.0, 40.0]))  # bounded to -4 and 4
+        network.detail.weight.fill_(0.2)
+    given, targets = images(), torch.tensor([0, 1])
+    features = [torch.rand(2, 2, 12, 10), torch.rand(2, 3, 6, 5)]
+    with torch.no_grad():
+        silent, heard = network.logits(features, targets, images=given)
+        added = network.detail(given, targets)[1]
+    assert torch.allclose(silent, torch.full_like(silent, -4.0), atol=2e-3)
+    assert torch.allclose(heard, 4 + added, atol=2e-3)
+    assert float(added.std()) > 0.1
