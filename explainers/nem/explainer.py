@@ -55,8 +55,7 @@ class NemExplainer(FittedExplainer):
                 pixels a side and 4 on larger ones.
             smoothing: Name of the smoothing operator.
             smoothing_sigma: Its standard deviation as a share of the image side.
-            detail: Whether pixels count by what removal changes at them, as in `PixelDetail`; costs one to three
-                hundredths of a light network's forward pass.
+            detail: Whether pixels count by what removal changes at them, as in `PixelDetail`.
             contrast: Factor on the logits of the map at use, more than 0. It moves no rank: the higher, the more of the
                 relevance lies on the highest pixels.
             level: Logit at which the map at use begins, in (-4, 4). It moves no rank either: the higher, the smaller
