@@ -24,7 +24,7 @@ class DecoderTraining:
         ranking_share: Share of the images that are taught a ranking: their mask keeps a random share of the pixels,
             and its area does not count.
         level_softness: Softness of that mask's cut in standard deviations of the logits: soft enough for a gradient,
-            sharp enough to mean a ranking; with detail, 0.08 is worth more.
+            sharp enough to mean a ranking; without the detail of single pixels, 0.25 does as well.
         score_temperatures: Temperatures at which the classifier's probabilities are read; the terms are averaged over
             them. A classifier that is sure answers 0 or 1 whatever is removed; at a higher temperature its probability
             still moves, and there is a gradient.
@@ -47,7 +47,7 @@ class DecoderTraining:
     area_weights: tuple[float, float] = (1.0, 6.0)
     temperatures: tuple[float, float] = (1.0, 2.0)
     ranking_share: float = 0.5
-    level_softness: float = 0.25
+    level_softness: float = 0.08
     score_temperatures: tuple[float, ...] = (1.0, 4.0)
     leakage_weight: float = 0.5
     random_target_share: float = 0.15
