@@ -72,7 +72,7 @@ class NemExplainer(FittedExplainer):
         self.contrast = contrast
         self.level = level
         if not -4 < level < 4:
-            raise InputError(f"level is {level}; wanted more than -4 and less than 4, where all logits lie")
+            raise InputError(f"level is {level}; wanted more than -4 and less than 4, where the decoder's logits lie")
         if not widths or min(widths) < 1:
             raise InputError(f"widths are {list(widths)}; wanted at least one number of channels, each at least 1")
         if finest_stride is not None and finest_stride < 1:
