@@ -1,5 +1,7 @@
 """What the decoder's maps are too coarse to show: how much there is to remove at each pixel."""
 
+from math import log
+
 import torch
 from torch import Tensor, nn
 
@@ -39,9 +41,13 @@ class PixelDetail(nn.Module):
             images: float32 (B, C, H, W) in [0, 1].
             targets: int64 (B,), in [0, K).
         """
-        brightness = images.mean(dim=1, keepdim=True)
-        distances = torch.cat([brightness - self.mean_brightness, brightness - blur_fill(brightness)], dim=1)
-        # In place: at full resolution every copy counts.
-        logs = distances.abs_().add_(_LEAST).div_(_USUAL).log_()
+        with torch.no_grad():
+            brightness = images.mean(dim=1, keepdim=True)
+            # In place: at full resolution every copy counts.
+            distances = brightness.new_empty(len(images), 2, *images.shape[-2:])
+            torch.sub(brightness, self.mean_brightness, out=distances[:, :1])
+            torch.sub(brightness, blur_fill(brightness), out=distances[:, 1:])
+            logs = distances.abs_().add_(_LEAST).log_().flatten(2)
         weights = _GAIN * self.weight[targets]
-        return torch.bmm(weights[:, None], logs.flatten(2)).reshape(-1, *images.shape[-2:])
+        usual = -log(_USUAL) * weights.sum(dim=1)
+        return torch.baddbmm(usual[:, None, None], weights[:, None], logs).reshape(-1, *images.shape[-2:])

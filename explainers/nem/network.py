@@ -88,7 +88,7 @@ class MaskNetwork(nn.Module):
         # Where there is no evidence around, a pixel cannot be any: else the order of the background is that of an edge
         # detector, which no classifier has a part in, and deletion in that order draws patterns.
         detail: Tensor = self.detail(images, targets)
-        return enlarged + torch.sigmoid(_GATE * enlarged) * detail
+        return torch.addcmul(enlarged, torch.sigmoid(_GATE * enlarged), detail)
 
     def masks(self, logits: Tensor) -> Tensor:
         """Soft masks in [0, 1], 1 is evidence: what blends images in training."""
