@@ -55,7 +55,7 @@ def judge(
             names=settings.removals,
             mean_color=classifier.mean,
             weaker=question.weaker,
-            silences=lambda fills: teacher.silenced(question, fills),
+            silences=lambda fills, own: teacher.silenced(question, fills, own),
             generator=generator,
         )
         return teacher.terms(question, images=images, masks=masks, fill=fill), ~is_ranked

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..fills import FillName, filled
+from ..fills import FillName, filled, mean_color_fill
 
 RemovalName = FillName | Literal["other"]
 """A named fill, or ``other``: another image of the batch in which the target is weaker.
@@ -24,7 +24,7 @@ def draw_removals(
     names: Sequence[RemovalName],
     mean_color: Tensor,
     weaker: Tensor,
-    silences: Callable[[Tensor], Tensor],
+    silences: Callable[[Tensor, Tensor], Tensor],
     generator: torch.Generator,
 ) -> Tensor:
     """One fill per image, each name as likely as any other where it takes the target away.
@@ -35,8 +35,8 @@ def draw_removals(
         mean_color: Colour that the classifier sees as zeros, (1, C, 1, 1) or (1, 1, 1, 1).
         weaker: bool (B, B): whether the target of the row's image is weaker in the column's image. A row without one
             keeps the plain fill that was drawn, and gets the mean colour where ``other`` was.
-        silences: Whether the target of each image is weaker in its fill, (B, C, H, W) to bool (B,); asked only where
-            ``other`` is among the names.
+        silences: Whether the target of each image is weaker in its fill: from fills (N, C, H, W) and the index of each
+            image's own among them, int64 (B,), to bool (B,). Asked only where ``other`` is among the names.
         generator: Source of randomness, on the CPU.
 
     Returns:
@@ -56,5 +56,9 @@ def draw_removals(
     if "other" not in names:
         return fill
     is_other = torch.tensor([name == "other" for name in names])[chosen].to(images.device)
-    paired = (is_other | ~silences(fill)) & weaker.any(dim=1)
+    # All images share the mean colour, also those that wait for another image: the classifier is asked about it once.
+    is_mean = torch.tensor([name in ("mean", "other") for name in names])[chosen].to(images.device)
+    distinct = torch.cat([mean_color_fill(images[:1], mean_color), fill[~is_mean]])
+    own = torch.where(is_mean, 0, (~is_mean).cumsum(dim=0))
+    paired = (is_other | ~silences(distinct, own)) & weaker.any(dim=1)
     return torch.where(paired[:, None, None, None], images[partners], fill)

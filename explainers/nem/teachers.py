@@ -62,8 +62,14 @@ class Teacher(ABC):
     ) -> tuple[list[Tensor], Question]:
         """Feature maps of clean images, and what is to be explained about them; no gradient."""
 
-    def silenced(self, question: Question, fill: Tensor) -> Tensor:
-        """Whether there is less to explain in a fill (B, C, H, W) than in its image, bool (B,); here always."""
+    def silenced(self, question: Question, fills: Tensor, own: Tensor) -> Tensor:
+        """Whether there is less to explain in an image's fill than in the image, bool (B,); here always.
+
+        Args:
+            question: What is asked about B images.
+            fills: (N, C, H, W).
+            own: int64 (B,), which of them is each image's.
+        """
         return torch.ones_like(question.present)
 
     @abstractmethod
@@ -118,10 +124,10 @@ class ScoreTeacher(Teacher):
         )
         return features, question
 
-    def silenced(self, question: Question, fill: Tensor) -> Tensor:
-        """Whether the target is weaker in a fill (B, C, H, W) than in its image, bool (B,)."""
+    def silenced(self, question: Question, fills: Tensor, own: Tensor) -> Tensor:
+        """Whether the target is weaker in an image's fill than in the image; see `Teacher.silenced`."""
         with torch.no_grad():
-            without_image = target_scores(self.classifier.scores(fill).float(), question.targets)
+            without_image = target_scores(self.classifier.scores(fills).float()[own], question.targets)
         return without_image <= self._weak(self.classifier.scores_from_logits(question.clean), question.targets)
 
     def _weak(self, scores: Tensor, targets: Tensor) -> Tensor:

@@ -13,13 +13,11 @@ def images_of(n: int) -> torch.Tensor:
     return torch.rand(n, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 
 
-def draw(images, names, *, weaker=None, silenced=None, seed=0):
+def draw(images, names, *, weaker=None, silences=None, seed=0):
     weaker = torch.zeros(len(images), len(images), dtype=torch.bool) if weaker is None else weaker
-    silenced = torch.ones(len(images), dtype=torch.bool) if silenced is None else silenced
+    silences = silences or (lambda _fills, own: torch.ones_like(own, dtype=torch.bool))
     generator = torch.Generator().manual_seed(seed)
-    return draw_removals(
-        images, names=names, mean_color=MEAN, weaker=weaker, silences=lambda _: silenced, generator=generator
-    )
+    return draw_removals(images, names=names, mean_color=MEAN, weaker=weaker, silences=silences, generator=generator)
 
 
 def test_names_are_drawn_per_image_and_evenly():
@@ -53,14 +51,31 @@ def test_another_image_takes_the_place_of_a_fill_that_leaves_the_target():
     silenced = torch.tensor([True, False, False, False])
     # A seed that draws the mean colour for all, of which two leave the target of their image and have a partner.
     names = ("mean",) * 400 + ("other",)
-    fill = draw(images, names, weaker=weaker, silenced=silenced)
+    fill = draw(images, names, weaker=weaker, silences=lambda _fills, _own: silenced)
     mean = torch.full((3, 16, 16), 0.5)
     assert torch.equal(fill[0], mean)
     assert any(torch.equal(fill[1], images[partner]) for partner in (2, 3))
     assert torch.equal(fill[2], images[3])
     assert torch.equal(fill[3], mean)
     # Who wants no other images gets none.
-    assert torch.equal(draw(images, ("mean",), weaker=weaker, silenced=silenced), mean.expand(4, 3, 16, 16))
+    alone = draw(images, ("mean",), weaker=weaker, silences=lambda _fills, _own: silenced)
+    assert torch.equal(alone, mean.expand(4, 3, 16, 16))
+
+
+def test_the_classifier_is_asked_about_every_fill_once():
+    images, names = images_of(40), ("mean", "blur", "noise", "other")
+    asked = {}
+
+    def silences(fills, own):
+        asked.update(fills=fills, own=own)
+        return torch.ones_like(own, dtype=torch.bool)
+
+    # Nobody has a partner, so that all keep the plain fill which was asked about.
+    fill = draw(images, names, silences=silences)
+    assert torch.equal(asked["fills"][asked["own"]], fill)
+    is_mean = (fill == 0.5).flatten(1).all(dim=1)
+    assert 10 < int(is_mean.sum()) < 30
+    assert len(asked["fills"]) == 1 + int((~is_mean).sum())
 
 
 def test_the_generator_decides():

@@ -90,11 +90,11 @@ def test_a_fill_silences_where_the_target_is_weaker_in_it(task):
     # The right half decides for every image, and is what a dark fill takes away; a bright one leaves it.
     images = torch.zeros(3, 3, 8, 8)
     images[..., 4:] = torch.tensor([1.0, 0.8, 0.9])[:, None, None, None]
-    fills = torch.stack([torch.zeros(3, 8, 8), images[1], images[2]])
+    fills = torch.stack([images[0], torch.zeros(3, 8, 8)])
     teacher = ScoreTeacher(classifier, random_target_share=0.0)
     _, question = teacher.ask(images, layers=[], generator=torch.Generator().manual_seed(0))
     question = replace(question, targets=torch.ones(3, dtype=torch.int64))
-    assert teacher.silenced(question, fills).tolist() == [True, False, False]
+    assert teacher.silenced(question, fills, torch.tensor([1, 0, 0])).tolist() == [True, False, False]
 
 
 @pytest.mark.parametrize("temperatures", [(), (1.0, 0.0), (-2.0,)])
