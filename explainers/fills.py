@@ -5,9 +5,10 @@ from typing import Literal, get_args
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, interpolate
+from torch.nn.functional import avg_pool1d, interpolate
 
 from ..datasets import InputError, closest_match
+from .separable import along_both_sides, line_matrix
 
 FillName = Literal["mean", "image_mean", "blur", "noise"]
 """Names of fills.
@@ -41,7 +42,7 @@ def filled(images: Tensor, *, fill: FillName, mean_color: Tensor, seeds: Sequenc
     if fill == "image_mean":
         return image_mean_fill(images)
     if fill == "blur":
-        return blur_fill(images)
+        return blur_fill(images).clamp_(0, 1)  # sums of weights are 1 but for rounding
     if len(seeds) != len(images):
         raise InputError(f"{len(seeds)} seeds for {len(images)} images; wanted one per image")
     each = [
@@ -64,8 +65,23 @@ def image_mean_fill(images: Tensor) -> Tensor:
 def blur_fill(images: Tensor) -> Tensor:
     """The image averaged over an eighth of its side: colour stays, texture goes."""
     window = max(2, min(images.shape[-2:]) // 8)
-    small = avg_pool2d(images, window, stride=max(1, window // 2), ceil_mode=True)
-    return interpolate(small, size=images.shape[-2:], mode="bilinear", align_corners=False)
+    (vertical_mean, lengthen), (horizontal_mean, widen) = (
+        _mean_and_back(side, window, images.device) for side in images.shape[-2:]
+    )
+    return along_both_sides(along_both_sides(images, vertical_mean, horizontal_mean), lengthen, widen)
+
+
+def _mean_and_back(side: int, window: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Matrices for the means of overlapping windows along a line, and for the line interpolated between them."""
+
+    def average(lines: Tensor) -> Tensor:
+        return avg_pool1d(lines, window, stride=max(1, window // 2), ceil_mode=True)
+
+    def enlarge(lines: Tensor) -> Tensor:
+        return interpolate(lines, size=side, mode="linear", align_corners=False)
+
+    averages = line_matrix(average, side, device=device)
+    return averages, line_matrix(enlarge, averages.shape[1], device=device)
 
 
 def noise_fill(images: Tensor, mean_color: Tensor, generator: torch.Generator) -> Tensor:

@@ -16,16 +16,16 @@ class _Stage(nn.Module):
         super().__init__()
         self.from_coarse = nn.Conv2d(coarse_channels, width, 1, bias=False)
         self.from_skip = nn.Conv2d(skip_channels, width, 1, bias=False)
-        merge = [nn.BatchNorm2d(width), nn.ReLU()]
+        merge = [nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
         for _ in range(n_convolutions):
-            merge += [nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+            merge += [nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
         self.merge = nn.Sequential(*merge)
 
     def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:
         # Upsampling to the skip's own size, not by two, keeps odd sizes right. It commutes with the 1 × 1 convolution,
         # which is cheaper before it.
         enlarged = interpolate(self.from_coarse(coarse), size=skip.shape[-2:], mode="bilinear", align_corners=False)
-        merged: Tensor = self.merge(enlarged + self.from_skip(skip))
+        merged: Tensor = self.merge(self.from_skip(skip).add_(enlarged))
         return merged
 
     def fold(self) -> None:
@@ -36,9 +36,12 @@ class _Stage(nn.Module):
             self.from_coarse.weight.mul_(factor[:, None, None, None])
         # The shift of a sum comes with one of its summands.
         self.from_skip = fuse_conv_bn_eval(self.from_skip, norm)
-        merge: list[nn.Module] = [nn.ReLU()]
+        merge: list[nn.Module] = [nn.ReLU(inplace=True)]
         for convolution, its_norm in zip(self.merge[2::3], self.merge[3::3], strict=True):
-            merge += [fuse_conv_bn_eval(cast(nn.Conv2d, convolution), cast(nn.BatchNorm2d, its_norm)), nn.ReLU()]
+            merge += [
+                fuse_conv_bn_eval(cast(nn.Conv2d, convolution), cast(nn.BatchNorm2d, its_norm)),
+                nn.ReLU(inplace=True),
+            ]
         self.merge = nn.Sequential(*merge)
 
 

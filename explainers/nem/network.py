@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, softplus
+from torch.nn.functional import softplus
 
 from ..classifiers import Classifier
 from .decoder import MaskDecoder
@@ -78,11 +78,9 @@ class MaskNetwork(nn.Module):
         Returns:
             float32 (B, H, W), in (-4, 4) but for what `PixelDetail` adds.
         """
-        # Smoothing the logits, not the mask, leaves the background of a mask at zero; and smoothing before enlarging
-        # is cheaper by the square of the stride.
+        # Smoothing the logits, not the mask, leaves the background of a mask at zero.
         bounded = _BOUND * torch.tanh(self.decoder(features, targets) / _BOUND)
-        smoothed = self.smooth(bounded)
-        enlarged = interpolate(smoothed[:, None], size=images.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
+        enlarged: Tensor = self.smooth(bounded, size=images.shape[-2:])
         if self.detail is None:
             return enlarged
         # Where there is no evidence around, a pixel cannot be any: else the order of the background is that of an edge

@@ -1,12 +1,14 @@
 """The smoothing operator, which keeps masks from hiding patterns in single pixels."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, pad
+from torch.nn.functional import conv1d, conv2d, interpolate, pad
 
 from ...datasets import InputError
+from ..separable import along_both_sides, line_matrix
 
 SmoothingName = Literal["none", "box", "gaussian", "random"]
 """Names of smoothing operators.
@@ -43,14 +45,35 @@ class Smoothing(nn.Module):
         line = torch.exp(-0.5 * (offsets / sigma) ** 2) if kind == "gaussian" else torch.ones_like(offsets)
         self.register_buffer("kernel", line / line.sum(), persistent=False)
 
-    def forward(self, maps: Tensor) -> Tensor:
-        """Smooth maps (B, H, W)."""
-        radius = len(self.kernel) // 2
-        if radius == 0:
-            return maps
-        padded = pad(maps[:, None], (radius, radius, radius, radius), mode="replicate")
+    def forward(self, maps: Tensor, *, size: Sequence[int]) -> Tensor:
+        """Smooth maps and enlarge them by linear interpolation.
+
+        Args:
+            maps: (B, H, W).
+            size: Height and width that are wanted.
+
+        Returns:
+            float32 (B, *size).
+        """
         if self.kind == "random" and self.training:
-            window = torch.rand(len(self.kernel), len(self.kernel), generator=self.generator).to(maps.device)
-            return conv2d(padded, (window / window.sum())[None, None])[:, 0]
-        across = conv2d(padded, self.kernel[None, None, :, None])
-        return conv2d(across, self.kernel[None, None, None, :])[:, 0]
+            drawn = self._randomly_smoothed(maps)
+            return interpolate(drawn[:, None], size=tuple(size), mode="bilinear", align_corners=False)[:, 0]
+        # Both are linear and treat rows and columns alike: one matrix to either side.
+        vertical, horizontal = (self._line_matrix(old, new) for old, new in zip(maps.shape[-2:], size, strict=True))
+        return along_both_sides(maps, vertical, horizontal)
+
+    def _line_matrix(self, length: int, wanted: int) -> Tensor:
+        radius = len(self.kernel) // 2
+
+        def smooth_and_enlarge(lines: Tensor) -> Tensor:
+            if radius:
+                lines = conv1d(pad(lines, (radius, radius), mode="replicate"), self.kernel[None, None])
+            return interpolate(lines, size=wanted, mode="linear", align_corners=False)
+
+        return line_matrix(smooth_and_enlarge, length, device=self.kernel.device)
+
+    def _randomly_smoothed(self, maps: Tensor) -> Tensor:
+        radius = len(self.kernel) // 2
+        padded = pad(maps[:, None], (radius, radius, radius, radius), mode="replicate")
+        window = torch.rand(len(self.kernel), len(self.kernel), generator=self.generator).to(maps.device)
+        return conv2d(padded, (window / window.sum())[None, None])[:, 0]

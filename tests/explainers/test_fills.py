@@ -4,6 +4,7 @@ from typing import get_args
 
 import pytest
 import torch
+from torch.nn.functional import avg_pool2d, interpolate
 
 from xaibench.datasets import InputError
 from xaibench.explainers.fills import FillName, blur_fill, filled, image_mean_fill, mean_color_fill, noise_fill
@@ -29,6 +30,17 @@ def test_blur_fill_keeps_colour_and_loses_texture(size):
         assert fill.std() < 0.3 * images.std()
     constant = torch.full((1, 3, *size), 0.6)
     torch.testing.assert_close(blur_fill(constant), constant)
+    white = filled(torch.ones(1, 3, *size), fill="blur", mean_color=MEAN, seeds=[0])
+    assert float(white.max()) <= 1
+
+
+@pytest.mark.parametrize("size", [(32, 32), (33, 50), (224, 224), (16, 9)])
+def test_blur_fill_is_the_mean_of_half_overlapping_windows_enlarged(size):
+    images = torch.rand(2, 3, *size)
+    window = max(2, min(size) // 8)
+    small = avg_pool2d(images, window, stride=max(1, window // 2), ceil_mode=True)
+    wanted = interpolate(small, size=size, mode="bilinear", align_corners=False)
+    torch.testing.assert_close(blur_fill(images), wanted)
 
 
 def test_noise_fill_is_seeded_noise_around_mean_colour():
