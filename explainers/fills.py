@@ -1,6 +1,7 @@
 """What removed pixels become: a small catalog of named fills, for training decoders and for scoring alike."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal, get_args
 
 import torch
@@ -71,6 +72,7 @@ def blur_fill(images: Tensor) -> Tensor:
     return along_both_sides(along_both_sides(images, vertical_mean, horizontal_mean), lengthen, widen)
 
 
+@lru_cache(maxsize=64)
 def _mean_and_back(side: int, window: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Matrices for the means of overlapping windows along a line, and for the line interpolated between them."""
 

@@ -1,6 +1,7 @@
-"""Linear maps that treat the rows and the columns of an image alike, as two matrix products: pooling, enlarging, blur.
+"""Linear maps that act on the columns and on the rows of an image, as two matrix products.
 
-On a CPU they take a third of the time of torch's own kernels for images of few channels.
+On a CPU, for batches of images of up to about 224 pixels a side, they are faster than torch's own pooling and
+interpolation.
 """
 
 from collections.abc import Callable
@@ -18,10 +19,11 @@ def line_matrix(operation: Callable[[Tensor], Tensor], length: int, *, device: t
         device: Where the matrix is wanted.
 
     Returns:
-        float32 (length, M); a line as a row vector, times the matrix, is what the operation makes of it.
+        float32 (length, M), also inside autocast, without a gradient; a line as a row vector, times the matrix, is what
+        the operation makes of it. It may be kept and used anywhere, wherever it was made.
     """
-    with torch.autocast(device.type, enabled=False):
-        return operation(torch.eye(length, device=device)[:, None])[:, 0]
+    with torch.inference_mode(False), torch.no_grad(), torch.autocast(device.type, enabled=False):
+        return operation(torch.eye(length, dtype=torch.float32, device=device)[:, None])[:, 0]
 
 
 def along_both_sides(images: Tensor, vertical: Tensor, horizontal: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..fills import FillName, filled, mean_color_fill
+from ..memory_layout import to_device
 
 RemovalName = FillName | Literal["other"]
 """A named fill, or ``other``: another image of the batch in which the target is weaker.
@@ -59,6 +60,7 @@ def draw_removals(
     # All images share the mean colour, also those that wait for another image: the classifier is asked about it once.
     is_mean = torch.tensor([name in ("mean", "other") for name in names])[chosen].to(images.device)
     distinct = torch.cat([mean_color_fill(images[:1], mean_color), fill[~is_mean]])
+    distinct = to_device(distinct, images.device, learns=False)  # joining them forgets the layout
     own = torch.where(is_mean, 0, (~is_mean).cumsum(dim=0))
     paired = (is_other | ~silences(distinct, own)) & weaker.any(dim=1)
     return torch.where(paired[:, None, None, None], images[partners], fill)

@@ -1,6 +1,7 @@
 """The smoothing operator, which keeps masks from hiding patterns in single pixels."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal
 
 import torch
@@ -22,10 +23,8 @@ it is the mean of what was drawn: the box.
 class Smoothing(nn.Module):
     """Weighted mean over a window, with replicated borders; deterministic at use."""
 
-    kernel: Tensor
-
     def __init__(self, kind: SmoothingName, *, sigma: float) -> None:
-        """Make the kernel.
+        """Choose the window.
 
         Args:
             kind: One of `SmoothingName`.
@@ -38,12 +37,9 @@ class Smoothing(nn.Module):
         super().__init__()
         if not sigma > 0:
             raise InputError(f"the smoothing's standard deviation is {sigma} pixels; wanted more than 0")
-        self.kind = kind
+        self.kind: SmoothingName = kind
+        self.sigma = sigma
         self.generator = torch.Generator()
-        radius = 0 if kind == "none" else max(1, round(3 * sigma))
-        offsets = torch.arange(-radius, radius + 1, dtype=torch.float32)
-        line = torch.exp(-0.5 * (offsets / sigma) ** 2) if kind == "gaussian" else torch.ones_like(offsets)
-        self.register_buffer("kernel", line / line.sum(), persistent=False)
 
     def forward(self, maps: Tensor, *, size: Sequence[int]) -> Tensor:
         """Smooth maps and enlarge them by linear interpolation.
@@ -53,27 +49,40 @@ class Smoothing(nn.Module):
             size: Height and width that are wanted.
 
         Returns:
-            float32 (B, *size).
+            float32 (B, *size), also inside autocast.
         """
         if self.kind == "random" and self.training:
-            drawn = self._randomly_smoothed(maps)
-            return interpolate(drawn[:, None], size=tuple(size), mode="bilinear", align_corners=False)[:, 0]
+            with torch.autocast(maps.device.type, enabled=False):
+                drawn = self._randomly_smoothed(maps.float()[:, None])
+                return interpolate(drawn, size=tuple(size), mode="bilinear", align_corners=False)[:, 0]
         # Both are linear and treat rows and columns alike: one matrix to either side.
-        vertical, horizontal = (self._line_matrix(old, new) for old, new in zip(maps.shape[-2:], size, strict=True))
+        vertical, horizontal = (
+            _line_matrix(self.kind, self.sigma, old, new, maps.device)
+            for old, new in zip(maps.shape[-2:], size, strict=True)
+        )
         return along_both_sides(maps, vertical, horizontal)
 
-    def _line_matrix(self, length: int, wanted: int) -> Tensor:
-        radius = len(self.kernel) // 2
-
-        def smooth_and_enlarge(lines: Tensor) -> Tensor:
-            if radius:
-                lines = conv1d(pad(lines, (radius, radius), mode="replicate"), self.kernel[None, None])
-            return interpolate(lines, size=wanted, mode="linear", align_corners=False)
-
-        return line_matrix(smooth_and_enlarge, length, device=self.kernel.device)
-
     def _randomly_smoothed(self, maps: Tensor) -> Tensor:
-        radius = len(self.kernel) // 2
-        padded = pad(maps[:, None], (radius, radius, radius, radius), mode="replicate")
-        window = torch.rand(len(self.kernel), len(self.kernel), generator=self.generator).to(maps.device)
-        return conv2d(padded, (window / window.sum())[None, None])[:, 0]
+        radius = _radius(self.kind, self.sigma)
+        window = torch.rand(2 * radius + 1, 2 * radius + 1, generator=self.generator).to(maps.device)
+        padded = pad(maps, (radius, radius, radius, radius), mode="replicate")
+        return conv2d(padded, (window / window.sum())[None, None])
+
+
+def _radius(kind: SmoothingName, sigma: float) -> int:
+    return 0 if kind == "none" else max(1, round(3 * sigma))
+
+
+@lru_cache(maxsize=64)
+def _line_matrix(kind: SmoothingName, sigma: float, length: int, wanted: int, device: torch.device) -> Tensor:
+    """What smoothing and enlarging make of lines, as a matrix."""
+    radius = _radius(kind, sigma)
+    offsets = torch.arange(-radius, radius + 1, dtype=torch.float32, device=device)
+    window = torch.exp(-0.5 * (offsets / sigma) ** 2) if kind == "gaussian" else torch.ones_like(offsets)
+
+    def smooth_and_enlarge(lines: Tensor) -> Tensor:
+        if radius:
+            lines = conv1d(pad(lines, (radius, radius), mode="replicate"), (window / window.sum())[None, None])
+        return interpolate(lines, size=wanted, mode="linear", align_corners=False)
+
+    return line_matrix(smooth_and_enlarge, length, device=device)

@@ -30,8 +30,13 @@ def test_blur_fill_keeps_colour_and_loses_texture(size):
         assert fill.std() < 0.3 * images.std()
     constant = torch.full((1, 3, *size), 0.6)
     torch.testing.assert_close(blur_fill(constant), constant)
-    white = filled(torch.ones(1, 3, *size), fill="blur", mean_color=MEAN, seeds=[0])
-    assert float(white.max()) <= 1
+
+
+def test_a_blurred_white_image_is_not_whiter_than_white():
+    # At some of these sizes the products round to more than 1; which, is up to the processor.
+    for side in range(80, 120):
+        white = torch.ones(1, 3, side, side)
+        assert float(filled(white, fill="blur", mean_color=MEAN, seeds=[0]).max()) <= 1
 
 
 @pytest.mark.parametrize("size", [(32, 32), (33, 50), (224, 224), (16, 9)])

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from torch.nn.functional import avg_pool1d, avg_pool2d, interpolate
+from torch.nn.functional import avg_pool1d, avg_pool2d, conv1d, interpolate
 
 from xaibench.explainers.separable import along_both_sides, line_matrix
 
@@ -36,12 +36,29 @@ def test_rows_and_columns_are_not_mixed_up(shape):
 
 
 def test_autocast_does_not_round():
+    def smoothed(lines: torch.Tensor) -> torch.Tensor:
+        return conv1d(lines, torch.tensor([[[0.3, 0.4, 0.3]]]))
+
+    def result() -> torch.Tensor:
+        matrix = line_matrix(smoothed, 16, device=CPU)
+        return along_both_sides(images, matrix, matrix)
+
     images = torch.rand(2, 16, 16)
-    alone = along_both_sides(images, line_matrix(halved, 16, device=CPU), line_matrix(halved, 16, device=CPU))
+    alone = result()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        inside = along_both_sides(images, line_matrix(halved, 16, device=CPU), line_matrix(halved, 16, device=CPU))
-        assert (images @ images).dtype is torch.bfloat16  # which is what would happen
+        # What would happen, in either of the two functions.
+        assert smoothed(torch.eye(16)[:, None]).dtype is torch.bfloat16
+        assert (images @ images).dtype is torch.bfloat16
+        inside = result()
     assert torch.equal(inside, alone)
+
+
+def test_a_matrix_from_inference_mode_serves_where_gradients_are_wanted():
+    with torch.inference_mode():
+        matrix = line_matrix(halved, 6, device=CPU)
+    images = torch.rand(1, 6, 6, requires_grad=True)
+    along_both_sides(images, matrix, matrix).sum().backward()
+    assert images.grad is not None
 
 
 def test_gradients_pass_through():

@@ -107,3 +107,6 @@ def test_maps_are_enlarged_after_they_are_smoothed(kind, is_training):
     wanted = interpolate(plain[:, None], size=(31, 40), mode="bilinear", align_corners=False)[:, 0]
     smooth.generator = torch.Generator().manual_seed(0)
     torch.testing.assert_close(smooth(maps, size=(31, 40)), wanted)
+    smooth.generator = torch.Generator().manual_seed(0)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        torch.testing.assert_close(smooth(maps, size=(31, 40)), wanted)
