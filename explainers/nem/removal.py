@@ -58,9 +58,10 @@ def draw_removals(
         return fill
     is_other = torch.tensor([name == "other" for name in names])[chosen].to(images.device)
     # All images share the mean colour, also those that wait for another image: the classifier is asked about it once.
-    is_mean = torch.tensor([name in ("mean", "other") for name in names])[chosen].to(images.device)
-    distinct = torch.cat([mean_color_fill(images[:1], mean_color), fill[~is_mean]])
+    is_mean = torch.tensor([name in ("mean", "other") for name in names])[chosen]
+    rest = torch.nonzero(~is_mean)[:, 0].to(images.device)
+    distinct = torch.cat([mean_color_fill(images[:1], mean_color), fill[rest]])
     distinct = to_device(distinct, images.device, learns=False)  # joining them forgets the layout
-    own = torch.where(is_mean, 0, (~is_mean).cumsum(dim=0))
+    own = torch.where(is_mean, 0, (~is_mean).cumsum(dim=0)).to(images.device)
     paired = (is_other | ~silences(distinct, own)) & weaker.any(dim=1)
     return torch.where(paired[:, None, None, None], images[partners], fill)
