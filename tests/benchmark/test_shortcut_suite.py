@@ -13,7 +13,7 @@ CHANCE_FACTOR = 10
 """How many times more than by chance lies on the marker that the biased classifier goes by."""
 
 
-@pytest.mark.slow  # trains two classifiers and two decoders: about five minutes
+@pytest.mark.slow  # trains two classifiers and two decoders: eight minutes on one core
 def test_explanations_reveal_the_biased_classifier(tmp_path: Path) -> None:
     run_suite(load_suite("radiographs_shortcut"), run_dir=tmp_path, device="cpu")
     frame = RunStore(tmp_path).score_frame()
