@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -55,7 +56,7 @@ def judge(
             names=settings.removals,
             mean_color=classifier.mean,
             weaker=question.weaker,
-            silences=lambda fills, own: teacher.silenced(question, fills, own),
+            silences=partial(teacher.silenced, question),
             generator=generator,
         )
         return teacher.terms(question, images=images, masks=masks, fill=fill), ~is_ranked
