@@ -7,10 +7,11 @@ from torch import Tensor, nn
 
 from ..fills import blur_fill
 
-# Distances in brightness, which lies in [0, 1]: what counts as none, and what adds nothing and takes nothing.
-_LEAST, _USUAL = 0.02, 0.1
-# At the learning rate of convolutions two plain weights would hardly move.
-_GAIN = 4.0
+# Distances in brightness, which lies in [0, 1]. The floor decides what a pixel without any loses; with a lower one,
+# pixels of a finding that look like their surroundings fall behind the background. The other adds and takes nothing.
+_FLOOR, _USUAL = 0.05, 0.1
+# At the learning rate of convolutions two plain weights would not get to where they settle.
+_GAIN = 16.0
 
 
 class PixelDetail(nn.Module):
@@ -49,7 +50,7 @@ class PixelDetail(nn.Module):
             distances = brightness.new_empty(len(images), 2, *images.shape[-2:])
             torch.sub(brightness, self.mean_brightness, out=distances[:, :1])
             torch.sub(brightness, blur_fill(brightness), out=distances[:, 1:])
-            logs = distances.abs_().add_(_LEAST).log_().flatten(2)
+            logs = distances.abs_().add_(_FLOOR).log_().flatten(2)
         weights = _GAIN * self.weight[targets]
         usual = -log(_USUAL) * weights.sum(dim=1)
         return torch.baddbmm(usual[:, None, None], weights[:, None], logs).reshape(-1, *images.shape[-2:])

@@ -26,7 +26,7 @@ class NemExplainer(FittedExplainer):
 
     family = "amortized"
     passes = "1 forward, prediction included"
-    format_version = 5
+    format_version = 6
 
     # A second one was worth nothing on validation images, and maps are largest there.
     _finest_convolutions: ClassVar[int] = 1

@@ -14,8 +14,9 @@ from .smoothing import Smoothing, SmoothingName
 # The decoder's logits lie in (-4, 4). Without a bound, training drives them so high that the sigmoid of the best pixels
 # is exactly 1 in float32: their order, which decides deletion, is lost.
 _BOUND = 4.0
-# How sharply the detail of single pixels is switched on where the decoder's logit rises above 0.
-_GATE = 2.0
+# How sharply the detail of single pixels is switched on where the decoder's logit rises above 0: a soft switch lets it
+# rank what surrounds the evidence, a sharp one depends more on the classifier.
+_GATE = 1.5
 
 
 class MaskNetwork(nn.Module):

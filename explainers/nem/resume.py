@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from ..artefact import load_artefact, save_artefact
 
-_FORMAT, _VERSION = "xaibench unfinished decoder", 4
+_FORMAT, _VERSION = "xaibench unfinished decoder", 5
 
 
 @dataclass(kw_only=True)
