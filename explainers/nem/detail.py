@@ -8,9 +8,10 @@ from torch import Tensor, nn
 from ..fills import blur_fill
 
 # Distances in brightness, which lies in [0, 1]. The floor decides what a pixel without any loses; with a lower one,
-# pixels of a finding that look like their surroundings fall behind the background. The other adds and takes nothing.
+# pixels of a finding that look like their surroundings fall behind the background. Where distance and floor add up to
+# the usual, a pixel neither gains nor loses.
 _FLOOR, _USUAL = 0.05, 0.1
-# At the learning rate of convolutions two plain weights would not get to where they settle.
+# At the learning rate of convolutions two plain weights would not get far enough within a fit.
 _GAIN = 16.0
 
 

@@ -15,7 +15,7 @@ from .smoothing import Smoothing, SmoothingName
 # is exactly 1 in float32: their order, which decides deletion, is lost.
 _BOUND = 4.0
 # How sharply the detail of single pixels is switched on where the decoder's logit rises above 0: a soft switch lets it
-# rank what surrounds the evidence, a sharp one depends more on the classifier.
+# rank what surrounds the evidence as well, a sharp one leaves the order there to the decoder.
 _GATE = 1.5
 
 

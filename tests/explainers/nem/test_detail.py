@@ -64,11 +64,12 @@ def test_weights_learn():
     assert made.weight.grad[1].all()
 
 
-def test_it_is_silent_where_there_is_no_evidence():
+def logits_and_detail(decoded: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """What a network makes of a decoder's plain logit, and what its detail would add where it is not switched off."""
     network = MaskNetwork(
         ["fine", "coarse"],
         [2, 3],
-        2,
+        1,
         widths=(4,),
         finest_convolutions=1,
         smoothing="none",
@@ -78,15 +79,22 @@ def test_it_is_silent_where_there_is_no_evidence():
         detail_around=torch.full((1, 3, 1, 1), 0.5),
     ).eval()
     assert network.detail is not None
+    given, targets = images(1), torch.tensor([0])
+    features = [torch.rand(1, 2, 12, 10), torch.rand(1, 3, 6, 5)]
     with torch.no_grad():
         network.decoder.head.weight.zero_()
-        network.decoder.head.bias.copy_(torch.tensor([-40.0, 40.0]))  # bounded to -4 and 4
+        network.decoder.head.bias.fill_(4 * math.atanh(decoded / 4))  # it is bounded to (-4, 4)
         network.detail.weight.fill_(0.05)
-    given, targets = images(), torch.tensor([0, 1])
-    features = [torch.rand(2, 2, 12, 10), torch.rand(2, 3, 6, 5)]
-    with torch.no_grad():
-        silent, heard = network.logits(features, targets, images=given)
-        background, evidence = network.detail(given, targets)
-    assert float((silent + 4).abs().max()) < 0.01 * float(background.abs().max())
-    assert float((heard - 4 - evidence).abs().max()) < 0.01 * float(evidence.abs().max())
-    assert float(evidence.std()) > 0.1
+        return network.logits(features, targets, images=given), network.detail(given, targets)
+
+
+@pytest.mark.parametrize("decoded", [-2.0, 0.0, 0.5, 3.0])
+def test_a_soft_switch_lets_it_speak_where_there_is_evidence(decoded):
+    found, detail = logits_and_detail(decoded)
+    assert torch.allclose(found, decoded + detail / (1 + math.exp(-1.5 * decoded)), atol=1e-4)
+    assert float(detail.std()) > 0.1
+
+
+def test_it_is_silent_where_there_is_no_evidence():
+    found, detail = logits_and_detail(-3.99)
+    assert float((found + 3.99).abs().max()) < 0.01 * float(detail.abs().max())
