@@ -4,10 +4,14 @@ On a CPU, for batches of images of up to about 224 pixels a side, they are faste
 interpolation.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor
+
+_in_use: ContextVar[list[Tensor] | None] = ContextVar("_in_use", default=None)
 
 
 def line_matrix(operation: Callable[[Tensor], Tensor], length: int, *, device: torch.device) -> Tensor:
@@ -37,5 +41,18 @@ def along_both_sides(images: Tensor, vertical: Tensor, horizontal: Tensor) -> Te
     Returns:
         float32 (..., M, N), also inside autocast: differences of images are small.
     """
+    if (seen := _in_use.get()) is not None:
+        seen += [vertical, horizontal]
     with torch.autocast(images.device.type, enabled=False):
         return vertical.T @ (images.float() @ horizontal)
+
+
+@contextmanager
+def matrices_in_use() -> Iterator[list[Tensor]]:
+    """Collects the matrices that are applied inside the block, by this thread: a cache may drop them any time."""
+    seen: list[Tensor] = []
+    token = _in_use.set(seen)
+    try:
+        yield seen
+    finally:
+        _in_use.reset(token)

@@ -3,6 +3,7 @@
 import inspect
 from abc import abstractmethod
 from dataclasses import asdict
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -12,6 +13,7 @@ from ...datasets import InputError
 from ..classifiers import Classifier
 from ..fitted import FitRequest, FittedExplainer
 from .network import MaskNetwork, decoder_inputs
+from .replay import Replayed
 from .settings import DecoderTraining
 from .smoothing import SmoothingName
 from .teachers import Teacher
@@ -19,6 +21,8 @@ from .training import train_decoder
 
 # Images with sides above this get masks at a quarter of their resolution, smaller ones at half.
 _SMALL_SIDE = 96
+# Among the arguments of `_logits_of`.
+_FEATURES = slice(2, None)
 
 
 class NemExplainer(FittedExplainer):
@@ -80,6 +84,7 @@ class NemExplainer(FittedExplainer):
         if not contrast > 0:
             raise InputError(f"contrast is {contrast}; wanted more than 0")
         self._network: MaskNetwork | None = None
+        self._logits: Replayed | None = None
 
     @classmethod
     def unsupported(cls, classifier: Classifier) -> str | None:
@@ -110,12 +115,12 @@ class NemExplainer(FittedExplainer):
         return self._attributions_and_scores(images, targets)[0]
 
     def _attributions_and_scores(self, images: Tensor, targets: Tensor | None) -> tuple[Tensor, Tensor]:
-        if self._network is None:
+        if self._network is None or self._logits is None:
             raise self._not_fitted()
         with torch.no_grad():
             outputs, features = self.classifier.logits_and_features(images, layers=self._network.layers)
             chosen = self._mask_index(outputs.argmax(dim=1) if targets is None else targets)
-            logits = self._network.logits(features, chosen, images=images)
+            logits = self._logits(images, chosen, *features)
             return self._network.attributions(logits), self.classifier.scores_from_logits(outputs)
 
     def _fit(self, request: FitRequest) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -141,6 +146,7 @@ class NemExplainer(FittedExplainer):
         network.eval().decoder.fold_norms()
         # The layout in which small convolutions are fastest; a network that learns must not have it (see `to_device`).
         self._network = network.to(self.classifier.device).to(memory_format=torch.channels_last)
+        self._logits = Replayed(partial(_logits_of, self._network), channels_last=_FEATURES)
 
     def _settings(self) -> dict[str, Any]:
         facts = {
@@ -188,3 +194,8 @@ class NemExplainer(FittedExplainer):
     def _mask_index(self, targets: Tensor) -> Tensor:
         """Which mask answers for a target, int64 (B,)."""
         return torch.zeros_like(targets)
+
+
+def _logits_of(network: MaskNetwork, images: Tensor, targets: Tensor, *features: Tensor) -> Tensor:
+    """`MaskNetwork.logits` of tensors alone, as recordings want it."""
+    return network.logits(features, targets, images=images)

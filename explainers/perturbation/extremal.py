@@ -194,7 +194,8 @@ def area_violation(masks: Tensor, areas: Tensor) -> Tensor:
     Returns:
         float32 (B,).
     """
-    ranked = masks.flatten(1).sort(dim=1, descending=True).values
+    # Stable: seeds at their bounds make ties, which a GPU would otherwise order another way than a CPU.
+    ranked = masks.flatten(1).sort(dim=1, descending=True, stable=True).values
     n_places = ranked.shape[1]
     ones = areas[:, None] * n_places - torch.arange(n_places, device=masks.device)
     # The place at the boundary is as much one as it lies within the area.

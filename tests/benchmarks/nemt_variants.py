@@ -17,6 +17,7 @@ from xaibench.benchmark.figures import save_figure
 from xaibench.benchmark.metrics import METRICS
 from xaibench.benchmark.metrics.context import ScoringContext
 from xaibench.benchmark.prepare import prepare
+from xaibench.benchmark.runner import choose_device
 from xaibench.datasets import Case, CaseBatch, SyntheticLesions, TargetRule, targets_of
 from xaibench.explainers import EXPLAINERS, Classifier, load_classifier
 
@@ -79,10 +80,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=300, help="optimizer steps of every fit")
     parser.add_argument("--images", type=int, default=48, help="validation images")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     parser.add_argument("--out", type=Path, required=True, help="CSV to write; a .png of the same name beside it")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    classifier, _ = load_classifier(f"builtin:lesions_{arguments.task}")
+    classifier = load_classifier(f"builtin:lesions_{arguments.task}")[0].to(choose_device(arguments.device))
     train = SyntheticLesions(task=arguments.task, split="train", n_images=6000)
     cases = batches(arguments.task, classifier, arguments.images)
     metrics = {name: METRICS.create(kind, **params) for name, (kind, params) in METRIC_IDS.items()}
@@ -114,7 +116,8 @@ def scored(explainer: Any, cases: list[CaseBatch], metrics: dict[str, Any], clas
     """Mean of every metric over the cases that have a score."""
     found: dict[str, list[torch.Tensor]] = {name: [] for name in metrics}
     for batch in cases:
-        prepared = prepare(explainer.explain(batch.images, batch.targets), chain="positive")
+        images, targets = batch.images.to(classifier.device), batch.targets.to(classifier.device)
+        prepared = prepare(explainer.explain(images, targets).cpu(), chain="positive")
         context = ScoringContext(classifier=classifier)
         for name, metric in metrics.items():
             found[name].append(metric.score(prepared, batch, context=context))

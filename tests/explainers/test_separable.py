@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import avg_pool1d, avg_pool2d, conv1d, interpolate
 
-from xaibench.explainers.separable import along_both_sides, line_matrix
+from xaibench.explainers.separable import along_both_sides, line_matrix, matrices_in_use
 
 CPU = torch.device("cpu")
 
@@ -66,3 +66,11 @@ def test_gradients_pass_through():
     matrix = line_matrix(halved, 6, device=CPU)
     along_both_sides(images, matrix, matrix).sum().backward()
     torch.testing.assert_close(images.grad, torch.full((1, 6, 6), 0.25))
+
+
+def test_matrices_are_seen_inside_the_block_alone():
+    first, second, third = (line_matrix(halved, size, device=CPU) for size in (4, 6, 8))
+    with matrices_in_use() as seen:
+        along_both_sides(torch.rand(4, 6), first, second)
+    along_both_sides(torch.rand(8, 8), third, third)
+    assert [id(matrix) for matrix in seen] == [id(first), id(second)]

@@ -1,0 +1,178 @@
+"""Recorded kernels: the same maps, launched at once."""
+
+from collections.abc import Iterator
+from copy import deepcopy
+
+import pytest
+import torch
+from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
+
+from xaibench.explainers import EXPLAINERS, NemtExplainer
+from xaibench.explainers.nem import replay
+from xaibench.explainers.nem.replay import Replayed
+from xaibench.explainers.separable import along_both_sides, line_matrix
+
+on_a_gpu = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device; none is available"),
+]
+
+
+def doubled_and_summed(first: Tensor, second: Tensor) -> Tensor:
+    return 2 * first + second.sum()
+
+
+def graph_launches(call) -> int:
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiled:
+        call()
+        torch.cuda.synchronize()
+    return sum(event.count for event in profiled.key_averages() if event.key == "cudaGraphLaunch")
+
+
+@pytest.fixture
+def exact_arithmetic() -> Iterator[None]:
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    yield
+    torch.backends.cudnn.allow_tf32 = before
+
+
+def test_on_a_cpu_the_function_is_called_every_time():
+    calls: list[Tensor] = []
+    replayed = Replayed(lambda value: calls.append(value) or value + 1)
+    values = [torch.rand(3) for _ in range(4)]
+    for value in values:
+        assert torch.equal(replayed(value), value + 1)
+    assert all(seen is value for seen, value in zip(calls, values, strict=True))
+
+
+def test_a_copied_explainer_asks_its_own_network(make_classifier, blobs, make_batch):
+    explainer = NemtExplainer(make_classifier(), steps=2, batch_size=4, widths=(8,))
+    explainer.fit(blobs)
+    batch = make_batch()
+    before = batch.explained_by(explainer)
+    copy = deepcopy(explainer)
+    with torch.no_grad():
+        copy._network.decoder.head.bias.add_(1)
+    assert not torch.equal(batch.explained_by(copy), before)
+    assert torch.equal(batch.explained_by(explainer), before)
+
+
+class TestOnAGpu:
+    pytestmark = on_a_gpu
+
+    def test_every_call_has_its_own_values(self):
+        replayed = Replayed(doubled_and_summed)
+        inputs = [(torch.rand(5, 7, device="cuda"), torch.rand(3, device="cuda")) for _ in range(5)]
+        found = [replayed(*pair) for pair in inputs]
+        for pair, values in zip(inputs, found, strict=True):
+            torch.testing.assert_close(values, doubled_and_summed(*pair))
+
+    def test_the_third_call_of_a_shape_is_one_launch(self):
+        replayed = Replayed(doubled_and_summed)
+        inputs = torch.rand(5, 7, device="cuda"), torch.rand(3, device="cuda")
+        assert graph_launches(lambda: replayed(*inputs)) == 0
+        replayed(*inputs)
+        assert graph_launches(lambda: replayed(*inputs)) == 1
+        other_layout = torch.rand(7, 5, device="cuda").T, inputs[1]
+        assert graph_launches(lambda: replayed(*other_layout)) == 0
+
+    def test_the_layout_that_is_wanted_is_the_one_that_is_kept(self):
+        layouts = []
+
+        def summed(image: Tensor, *maps: Tensor) -> Tensor:
+            layouts.append([value.is_contiguous(memory_format=torch.channels_last) for value in (image, *maps)])
+            return image + sum(maps)
+
+        replayed = Replayed(summed, channels_last=slice(1, None))
+        inputs = [torch.rand(2, 3, 8, 8, device="cuda") for _ in range(3)]
+        for _ in range(3):
+            torch.testing.assert_close(replayed(*inputs), sum(inputs))
+        assert layouts == [[False, False, False], [False, True, True]]
+
+    def test_few_shapes_are_kept(self):
+        replayed = Replayed(torch.neg)
+        for size in range(1, 3 * replay._MOST_RECORDINGS):
+            for _ in range(3):
+                value = torch.rand(size, device="cuda")
+                assert torch.equal(replayed(value), -value)
+        assert len(replayed._recordings) == replay._MOST_RECORDINGS
+
+    def test_large_inputs_are_not_recorded(self, monkeypatch):
+        monkeypatch.setattr(replay, "_MOST_ELEMENTS", 10)
+        replayed = Replayed(doubled_and_summed)
+        for _ in range(3):
+            replayed(torch.rand(8, device="cuda"), torch.rand(2, device="cuda"))
+        assert len(replayed._recordings) == 1
+        for _ in range(3):
+            replayed(torch.rand(8, device="cuda"), torch.rand(3, device="cuda"))
+        assert len(replayed._recordings) == 1
+
+    def test_under_autocast_nothing_is_recorded(self):
+        replayed = Replayed(torch.mm)
+        square = torch.rand(8, 8, device="cuda")
+        for _ in range(3):
+            with torch.autocast("cuda", dtype=torch.bfloat16):
+                assert replayed(square, square).dtype == torch.bfloat16
+        assert replayed(square, square).dtype == torch.float32
+        assert len(replayed._recordings) == 1
+
+    def test_another_stream_has_its_own_recording(self):
+        replayed = Replayed(torch.neg)
+        value = torch.rand(9, device="cuda")
+        for stream in (torch.cuda.current_stream(), torch.cuda.Stream()):
+            stream.wait_stream(torch.cuda.default_stream())
+            with torch.cuda.stream(stream):
+                for _ in range(3):
+                    assert torch.equal(replayed(value), -value)
+        assert len(replayed._recordings) == 2
+
+    def test_what_was_recorded_in_inference_mode_serves_outside_it(self):
+        replayed = Replayed(torch.neg)
+        value = torch.rand(9, device="cuda")
+        with torch.inference_mode():
+            for _ in range(3):
+                replayed(value)
+        assert torch.equal(replayed(value), -value)
+        assert graph_launches(lambda: replayed(value)) == 1
+
+    def test_matrices_stay_while_a_recording_reads_them(self):
+        matrices = [line_matrix(lambda lines: 3 * lines, 8, device=torch.device("cuda"))]
+        replayed = Replayed(lambda images: along_both_sides(images, matrices[0], matrices[0]))
+        images = torch.rand(2, 8, 8, device="cuda")
+        for _ in range(2):
+            replayed(images)
+        matrices[0] = torch.zeros(8, 8, device="cuda")
+        overwritten = [torch.full((8, 8), torch.nan, device="cuda") for _ in range(32)]
+        torch.testing.assert_close(replayed(images), 9 * images)
+        assert overwritten
+
+    @pytest.mark.usefixtures("exact_arithmetic")
+    @pytest.mark.parametrize("name", ["nemt", "nem_u", "nemt_published"])
+    def test_maps_are_those_of_the_network(self, name, make_classifier, blobs, make_batch):
+        classifier = make_classifier().cuda()
+        explainer = EXPLAINERS.create(name, classifier, steps=3, batch_size=4)
+        explainer.fit(blobs)
+        for seed in range(4):
+            batch = make_batch(seed=seed)
+            images, targets = batch.images.cuda(), batch.targets.cuda()
+            with torch.no_grad():
+                _, features = classifier.logits_and_features(images, layers=explainer._network.layers)
+                index = explainer._mask_index(targets)
+                wanted = explainer._network.attributions(explainer._network.logits(features, index, images=images))
+            torch.testing.assert_close(explainer.explain(images, targets), wanted, rtol=1e-5, atol=1e-6)
+        assert graph_launches(lambda: explainer.explain(images, targets)) == 1
+
+    def test_a_copy_on_a_gpu_asks_its_own_network(self, make_classifier, blobs, make_batch):
+        explainer = NemtExplainer(make_classifier().cuda(), steps=2, batch_size=4, widths=(8,))
+        explainer.fit(blobs)
+        batch = make_batch()
+        images, targets = batch.images.cuda(), batch.targets.cuda()
+        before = [explainer.explain(images, targets) for _ in range(3)]
+        copy = deepcopy(explainer)
+        with torch.no_grad():
+            copy._network.decoder.head.bias.add_(1)
+        for _ in range(3):
+            assert not torch.equal(copy.explain(images, targets), before[-1])
+        assert torch.equal(explainer.explain(images, targets), before[-1])
