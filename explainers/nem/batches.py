@@ -1,6 +1,7 @@
 """Which images a step of training sees, and how: a function of seed and step alone."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
 from torch import Tensor
@@ -54,3 +55,27 @@ def step_indices(indices: Sequence[int], *, batch_size: int, step: int, seed: in
 def load_images(dataset: Dataset, indices: Sequence[int]) -> Tensor:
     """Images of a dataset, float32 (B, C, H, W) in [0, 1]."""
     return torch.stack([dataset[index].image for index in indices])
+
+
+def loaded(dataset: Dataset, steps: Iterable[Sequence[int]], *, ahead: bool) -> Generator[Tensor, None, None]:
+    """Images of one step after the other, as `load_images` gives them.
+
+    Args:
+        dataset: Asked by one thread at a time.
+        steps: Positions of the images of each step.
+        ahead: Whether a thread loads the images of the next step meanwhile. While a GPU trains, the processor has time
+            for it; where the processor trains, it has not.
+    """
+    if not ahead:
+        for chosen in steps:
+            yield load_images(dataset, chosen)
+        return
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="images") as thread:
+        waiting: Future[Tensor] | None = None
+        for chosen in steps:
+            upcoming = thread.submit(load_images, dataset, chosen)
+            if waiting is not None:
+                yield waiting.result()
+            waiting = upcoming
+        if waiting is not None:
+            yield waiting.result()

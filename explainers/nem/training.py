@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import closing, contextmanager, redirect_stdout
 from math import isfinite
 
 import torch
@@ -14,7 +14,7 @@ from ..augmentation import augmented
 from ..classifiers import Classifier
 from ..fitted import FitRequest
 from ..schedule import one_cycle
-from .batches import VALIDATION, load_images, split_indices, step_indices, stream
+from .batches import VALIDATION, load_images, loaded, split_indices, step_indices, stream
 from .judging import frozen_parameters, judge
 from .network import MaskNetwork
 from .resume import Progress, load_state, save_state
@@ -64,8 +64,13 @@ def train_decoder(
         state, best = (state, best) if found is None else found
     interval = max(1, settings.steps // _VALIDATIONS)
     recent: list[dict[str, float]] = []
+    plan = (
+        step_indices(indices, batch_size=settings.batch_size, step=step, seed=seed)
+        for step in range(state.step, settings.steps)
+    )
     network.train()
     with (
+        closing(loaded(request.dataset, plan, ahead=teacher.classifier.device.type == "cuda")) as batches,
         frozen_parameters(teacher.classifier),
         _counted_passes(teacher.classifier, into=state),
         tqdm(
@@ -79,8 +84,7 @@ def train_decoder(
         while state.step < settings.steps and state.stale < settings.patience:
             generator = stream(seed, state.step)
             area_weight = _anneal(network, settings, state.step)
-            chosen = step_indices(indices, batch_size=settings.batch_size, step=state.step, seed=seed)
-            images = augmented(load_images(request.dataset, chosen), settings.augment, generator=generator)
+            images = augmented(next(batches), settings.augment, generator=generator)
             terms, has_area = judge(network, teacher, images, settings=settings, generator=generator)
             loss = terms.loss(area_weight=area_weight, leakage_weight=settings.leakage_weight, has_area=has_area)
             kept = f"; step {state.curve[-1]['step']} is kept in {checkpoint}" if checkpoint and state.curve else ""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
-from xaibench.explainers import EXPLAINERS, NemtExplainer
+from xaibench.explainers import EXPLAINERS, Architecture, Classifier, NemtExplainer
 from xaibench.explainers.nem import replay
 from xaibench.explainers.nem.replay import Replayed
 from xaibench.explainers.separable import along_both_sides, line_matrix
@@ -21,6 +21,13 @@ on_a_gpu = [
 
 def doubled_and_summed(first: Tensor, second: Tensor) -> Tensor:
     return 2 * first + second.sum()
+
+
+def maps_without_replay(explainer, images: Tensor, targets: Tensor) -> Tensor:
+    network = explainer._network
+    with torch.no_grad():
+        _, features = explainer.classifier.logits_and_features(images, layers=network.layers)
+        return network.attributions(network.logits(features, explainer._mask_index(targets), images=images))
 
 
 def graph_launches(call) -> int:
@@ -157,12 +164,32 @@ class TestOnAGpu:
         for seed in range(4):
             batch = make_batch(seed=seed)
             images, targets = batch.images.cuda(), batch.targets.cuda()
-            with torch.no_grad():
-                _, features = classifier.logits_and_features(images, layers=explainer._network.layers)
-                index = explainer._mask_index(targets)
-                wanted = explainer._network.attributions(explainer._network.logits(features, index, images=images))
+            wanted = maps_without_replay(explainer, images, targets)
             torch.testing.assert_close(explainer.explain(images, targets), wanted, rtol=1e-5, atol=1e-6)
         assert graph_launches(lambda: explainer.explain(images, targets)) == 1
+
+    @pytest.mark.usefixtures("exact_arithmetic")
+    @pytest.mark.parametrize("channels", [1, 3])
+    @pytest.mark.parametrize("model", ["resnet10t", "tf_efficientnet_lite0", "convnext_atto", "vit_tiny_patch16_224"])
+    def test_networks_of_timm_channels_and_odd_sizes(self, make_blobs, model, channels):
+        network = Architecture(type="timm", params={"model": model}).build(3, channels)
+        blobs = make_blobs(n_images=4, image_size=64, channels=channels)
+        classifier = Classifier(
+            network.module,
+            task="multiclass",
+            output_names=blobs.info.output_names,
+            channels=channels,
+            image_size=64,
+        ).cuda()
+        explainer = NemtExplainer(classifier, steps=1, batch_size=2, widths=(8,))
+        explainer.fit(blobs)
+        for size in ((64, 64), (80, 96), (67, 75)):
+            for _ in range(3):
+                images = torch.rand(2, channels, *size, device="cuda")
+                maps, scores = explainer.explain_with_scores(images)
+                assert torch.equal(scores, classifier.scores(images))
+                wanted = maps_without_replay(explainer, images, scores.argmax(dim=1))
+                torch.testing.assert_close(maps, wanted, rtol=1e-4, atol=1e-5)
 
     def test_a_copy_on_a_gpu_asks_its_own_network(self, make_classifier, blobs, make_batch):
         explainer = NemtExplainer(make_classifier().cuda(), steps=2, batch_size=4, widths=(8,))
