@@ -82,6 +82,27 @@ class Replayed:
             return self._function(*inputs) if recording is None else recording(inputs)
 
 
+def side_by_side(
+    first: Callable[[], Tensor], second: Callable[[], Tensor], *, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """The values of two functions; where kernels are being recorded, as branches that a GPU runs beside each other.
+
+    Args:
+        first: Must not depend on what the second does.
+        second: Must not depend on what the first does.
+        device: Where both compute.
+    """
+    if device.type != "cuda" or not torch.cuda.is_current_stream_capturing():
+        return first(), second()
+    main, branch = torch.cuda.current_stream(device), torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    branch.wait_stream(main)
+    with torch.cuda.stream(branch):
+        beside = second()
+    value = first()
+    main.wait_stream(branch)
+    return value, beside
+
+
 def _is_worth_recording(inputs: tuple[Tensor, ...]) -> bool:
     if torch.is_autocast_enabled("cuda") or torch.cuda.is_current_stream_capturing():
         return False

@@ -10,7 +10,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from xaibench.explainers import EXPLAINERS, Architecture, Classifier, NemtExplainer
 from xaibench.explainers.nem import replay
-from xaibench.explainers.nem.replay import Replayed
+from xaibench.explainers.nem.replay import Replayed, side_by_side
 from xaibench.explainers.separable import along_both_sides, line_matrix
 
 on_a_gpu = [
@@ -21,6 +21,13 @@ on_a_gpu = [
 
 def doubled_and_summed(first: Tensor, second: Tensor) -> Tensor:
     return 2 * first + second.sum()
+
+
+def long_sum(value: Tensor) -> Tensor:
+    total = torch.zeros_like(value)
+    for exponent in range(40):
+        total = total + value * 0.5**exponent
+    return total
 
 
 def maps_without_replay(explainer, images: Tensor, targets: Tensor) -> Tensor:
@@ -52,6 +59,10 @@ def test_on_a_cpu_the_function_is_called_every_time():
     for value in values:
         assert torch.equal(replayed(value), value + 1)
     assert all(seen is value for seen, value in zip(calls, values, strict=True))
+
+
+def test_side_by_side_gives_both_values_in_order():
+    assert side_by_side(lambda: torch.ones(1), lambda: torch.zeros(2), device=torch.device("cpu"))[0].shape == (1,)
 
 
 def test_a_copied_explainer_asks_its_own_network(make_classifier, blobs, make_batch):
@@ -143,6 +154,16 @@ class TestOnAGpu:
                 replayed(value)
         assert torch.equal(replayed(value), -value)
         assert graph_launches(lambda: replayed(value)) == 1
+
+    def test_branches_of_a_recording_meet_again(self):
+        def both(value: Tensor) -> Tensor:
+            first, second = side_by_side(lambda: long_sum(value), lambda: long_sum(-2 * value), device=value.device)
+            return first + second
+
+        replayed = Replayed(both)
+        for _ in range(6):
+            value = torch.rand(256, 256, device="cuda")
+            torch.testing.assert_close(replayed(value), both(value))
 
     def test_matrices_stay_while_a_recording_reads_them(self):
         matrices = [line_matrix(lambda lines: 3 * lines, 8, device=torch.device("cuda"))]
