@@ -19,7 +19,7 @@ from .rows import ScoreRow, Status, TimingRow
 from .workbench import Workbench
 
 # Raise it when a change of ours changes scores: cells stored before are then computed again.
-SCORES_VERSION = 3
+SCORES_VERSION = 4
 _SCORING_LIBRARIES = ("torch", "captum", "quantus")
 # The first two calls of a shape may be slow: what is allocated, chosen or recorded on a GPU is there from the third on.
 _MIN_TIMED_CALLS = 5

@@ -16,7 +16,8 @@ class Dataset(ABC):
 
     Subclasses load one sample at a time in ``__getitem__`` so that memory does not grow with the number of images, and
     check in ``__init__`` what can be checked without decoding images. Constructor arguments after the first are
-    keyword-only, typed, and become the keys of ``params`` in a suite file.
+    keyword-only, typed, and become the keys of ``params`` in a suite file. A position always gives the same sample,
+    whichever thread or process asks for it; of one object, one thread at a time does.
     """
 
     @property

@@ -70,7 +70,8 @@ def loaded(dataset: Dataset, steps: Iterable[Sequence[int]], *, ahead: bool) -> 
         for chosen in steps:
             yield load_images(dataset, chosen)
         return
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="images") as thread:
+    thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="images")
+    try:
         waiting: Future[Tensor] | None = None
         for chosen in steps:
             upcoming = thread.submit(load_images, dataset, chosen)
@@ -79,3 +80,5 @@ def loaded(dataset: Dataset, steps: Iterable[Sequence[int]], *, ahead: bool) -> 
             waiting = upcoming
         if waiting is not None:
             yield waiting.result()
+    finally:
+        thread.shutdown(cancel_futures=True)

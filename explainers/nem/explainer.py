@@ -120,7 +120,7 @@ class NemExplainer(FittedExplainer):
         with torch.no_grad():
             outputs, features = self.classifier.logits_and_features(images, layers=self._network.layers)
             chosen = self._mask_index(outputs.argmax(dim=1) if targets is None else targets)
-            logits = self._logits(images, chosen, *features)
+            logits = self._logits(images, chosen.to(images.device), *features)
             return self._network.attributions(logits), self.classifier.scores_from_logits(outputs)
 
     def _fit(self, request: FitRequest) -> tuple[dict[str, Tensor], dict[str, Any]]:

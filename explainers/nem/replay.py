@@ -2,21 +2,24 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
-from copy import deepcopy
 from dataclasses import dataclass
+from functools import cache, partial
 from threading import Lock
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from ..separable import matrices_in_use
 
-# Each holds copies of its inputs and the memory of what it computes in between.
+# Of one function; each holds copies of its inputs and the memory of what it computes in between, which `empty_cache`
+# cannot give back.
 _MOST_RECORDINGS = 4
-# Of all inputs: with more, the GPU is busy for longer than launching takes, and the memory would be missed.
-_MOST_ELEMENTS = 2**26
+# Of all inputs, 128 MiB of float32: with more, the GPU is busy for longer than launching takes.
+_MOST_ELEMENTS = 2**25
 _NONE = slice(0)
+# A recording is the process's: nobody else may record meanwhile. And who replays must find the inputs that he copied.
+_one_at_a_time = Lock()
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ class Replayed:
     Launching a light decoder's seventy kernels takes a GPU's host several times as long as the GPU needs to run them.
     Inputs of one shape and layout are computed as usual the first time they are seen, recorded the second and replayed
     from then on: a shape that comes once, such as the rest of a folder, is not worth a recording. The function is
-    called as it is for large inputs, on a CPU, under autocast, and inside somebody else's recording.
+    called as it is on a CPU, for large inputs, where memory does not suffice for a recording, under autocast, inside
+    somebody else's recording, and on any stream but the default one, whose order keeps replays apart.
 
     What the function does must depend on its inputs' shapes alone, on tensors that stay where they are, and on matrices
     applied by `along_both_sides`. Settings of torch's arithmetic, such as TF32, are those of the recording.
@@ -56,71 +60,68 @@ class Replayed:
         """
         self._function = function
         self._channels_last = channels_last
-        self._recordings: OrderedDict[Any, _Recording | None] = OrderedDict()
-        self._lock = Lock()
+        # None: seen once; False: does not fit into memory.
+        self._recordings: OrderedDict[Any, _Recording | Literal[False] | None] = OrderedDict()
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Replayed":
-        """Without the recordings: they read the original's tensors."""
-        return type(self)(deepcopy(self._function, memo), channels_last=self._channels_last)
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies have no recordings: those read the original's tensors."""
+        return partial(type(self), channels_last=self._channels_last), (self._function,)
 
     def __call__(self, *inputs: Tensor) -> Tensor:
-        """The function's value, for all that is recorded a tensor of its own."""
-        device = inputs[0].device
-        if device.type != "cuda" or not _is_worth_recording(inputs):
+        """The function's value, a tensor of its own."""
+        if not _can_be_recorded(inputs):
             return self._function(*inputs)
-        # Streams run beside each other, and each must find its own inputs.
-        stream = torch.cuda.current_stream(device).cuda_stream
-        key = device, stream, *((value.shape, value.stride(), value.dtype) for value in inputs)
-        with self._lock:
+        key = tuple((value.device, value.shape, value.stride(), value.dtype) for value in inputs)
+        with _one_at_a_time:
             is_known = key in self._recordings
             recording = self._recordings.pop(key, None)
             if is_known and recording is None:
-                recording = _recorded(self._function, inputs, channels_last=self._channels_last)
+                recording = self._recorded(inputs) or False
             self._recordings[key] = recording  # as the last one used
             if len(self._recordings) > _MOST_RECORDINGS:
                 self._recordings.popitem(last=False)
-            return self._function(*inputs) if recording is None else recording(inputs)
+            if isinstance(recording, _Recording):
+                return recording(inputs)
+        return self._function(*inputs)
+
+    def _recorded(self, inputs: tuple[Tensor, ...]) -> _Recording | None:
+        """A recording, or None where memory does not suffice."""
+        try:
+            return _recorded(self._function, inputs, channels_last=self._channels_last)
+        except torch.cuda.OutOfMemoryError:
+            return None
 
 
-def side_by_side(
-    first: Callable[[], Tensor], second: Callable[[], Tensor], *, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """The values of two functions; where kernels are being recorded, as branches that a GPU runs beside each other.
-
-    Args:
-        first: Must not depend on what the second does.
-        second: Must not depend on what the first does.
-        device: Where both compute.
-    """
-    if device.type != "cuda" or not torch.cuda.is_current_stream_capturing():
-        return first(), second()
-    main, branch = torch.cuda.current_stream(device), torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-    branch.wait_stream(main)
-    with torch.cuda.stream(branch):
-        beside = second()
-    value = first()
-    main.wait_stream(branch)
-    return value, beside
-
-
-def _is_worth_recording(inputs: tuple[Tensor, ...]) -> bool:
+def _can_be_recorded(inputs: tuple[Tensor, ...]) -> bool:
+    device = inputs[0].device
+    if device.type != "cuda" or sum(value.numel() for value in inputs) > _MOST_ELEMENTS:
+        return False
     if torch.is_autocast_enabled("cuda") or torch.cuda.is_current_stream_capturing():
         return False
-    return sum(value.numel() for value in inputs) <= _MOST_ELEMENTS
+    return torch.cuda.current_stream(device) == torch.cuda.default_stream(device)
 
 
 def _recorded(function: Callable[..., Tensor], inputs: tuple[Tensor, ...], *, channels_last: slice) -> _Recording:
-    graph = torch.cuda.CUDAGraph()
+    device = inputs[0].device
+    graph, stream = torch.cuda.CUDAGraph(), _recording_stream(device)
     layouts = [torch.preserve_format] * len(inputs)
     layouts[channels_last] = [torch.channels_last] * len(inputs[channels_last])
     # Tensors of inference mode could not be written to outside it.
-    with torch.inference_mode(False), torch.no_grad(), torch.cuda.device(inputs[0].device):
+    with torch.inference_mode(False), torch.no_grad(), torch.cuda.device(device):
         places = tuple(
             torch.empty_like(value, memory_format=layout) for value, layout in zip(inputs, layouts, strict=True)
         )
         for place, value in zip(places, inputs, strict=True):
             place.copy_(value)
-        # Other threads go on using the GPU.
-        with matrices_in_use() as matrices, torch.cuda.graph(graph, capture_error_mode="thread_local"):
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            function(*places)  # what is made, loaded or chosen once must be there before
+        with matrices_in_use() as matrices, torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
             output = function(*places)
     return _Recording(graph=graph, inputs=places, output=output, matrices=matrices)
+
+
+@cache
+def _recording_stream(device: torch.device) -> torch.cuda.Stream:
+    """One per device: the libraries' workspaces belong to streams, and stay."""
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]

@@ -1,5 +1,7 @@
 """The training of a decoder, step by step."""
 
+import threading
+
 import pytest
 import torch
 
@@ -7,7 +9,7 @@ from xaibench.datasets import InputError, Task
 from xaibench.explainers import NemtExplainer
 from xaibench.explainers.classifiers import output_spread
 from xaibench.explainers.nem import training
-from xaibench.explainers.nem.batches import split_indices, step_indices, stream
+from xaibench.explainers.nem.batches import loaded, split_indices, step_indices, stream
 from xaibench.explainers.nem.judging import frozen_parameters
 from xaibench.explainers.nem.settings import DecoderTraining
 
@@ -84,16 +86,22 @@ def test_nothing_to_remove_pixels_with_is_refused():
         DecoderTraining(removals=())
 
 
+def load_as(monkeypatch, *, ahead: bool) -> None:
+    """Load images as on a GPU (ahead) or as on a CPU, wherever this runs."""
+    monkeypatch.setattr(training, "loaded", lambda dataset, steps, **_: loaded(dataset, steps, ahead=ahead))
+
+
 class Killed(BaseException):
     """What a kill looks like from inside."""
 
 
 @pytest.mark.parametrize("killed_at", [3, 11, 20])
-@pytest.mark.parametrize("optimizer", ["adamw", "prodigy"])
+@pytest.mark.parametrize(("optimizer", "ahead"), [("adamw", False), ("adamw", True), ("prodigy", False)])
 def test_a_killed_fit_goes_on_and_ends_with_the_same_bytes(
-    classifier, make_blobs, make_batch, tmp_path, monkeypatch, killed_at, optimizer
+    classifier, make_blobs, make_batch, tmp_path, monkeypatch, killed_at, optimizer, ahead
 ):
     blobs, batch, checkpoint = make_blobs(n_images=30), make_batch(n=2), tmp_path / "unfinished"
+    load_as(monkeypatch, ahead=ahead)
 
     def fitted() -> NemtExplainer:
         # So patient that the fit is still going on when it is killed.
@@ -146,12 +154,15 @@ def validated(monkeypatch, classifier, blobs, losses, **settings) -> NemtExplain
 def test_the_best_step_since_half_time_is_restored(classifier, make_blobs, make_batch, monkeypatch):
     blobs, batch = make_blobs(n_images=30), make_batch(n=2)
     losses = [5, 4, 3, 2, 2.5, 2.6, 2.7, 2.8, 2.9, 3, 3]
+    load_as(monkeypatch, ahead=False)
     explainer = validated(monkeypatch, classifier, blobs, losses, patience=20)
     assert explainer.fit_record["best_step"] == 13
     curve = explainer.fit_record["curve"]
     assert [point["validation_loss"] for point in curve] == [None] * 9 + losses
+    load_as(monkeypatch, ahead=True)
     stopped = validated(monkeypatch, classifier, blobs, losses, patience=2)
     assert stopped.fit_record["curve"][-1]["step"] == 15
+    assert not any(thread.name.startswith("images") for thread in threading.enumerate())
     assert torch.equal(batch.explained_by(stopped), batch.explained_by(explainer))
 
 

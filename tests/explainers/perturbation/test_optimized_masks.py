@@ -69,6 +69,14 @@ def test_the_area_term_vanishes_for_binary_masks_of_that_area_alone(area, seed):
     assert float(area_violation(soft, areas)) > 0.01
 
 
+def test_equal_values_are_ranked_by_their_place_on_every_device():
+    # Whichever order a sort finds, it decides which of the equals the area term lifts.
+    masks = torch.full((1, 16, 16), 0.5, requires_grad=True)
+    area_violation(masks, torch.tensor([0.25])).sum().backward()
+    assert (masks.grad.flatten()[:64] < 0).all()
+    assert (masks.grad.flatten()[64:] > 0).all()
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.floats(0.03, 0.8), st.integers(0, 99))
 def test_a_power_brings_the_mean_to_the_area_and_keeps_the_ranks(area, seed):
