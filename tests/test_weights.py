@@ -124,6 +124,6 @@ def test_the_documented_commands_make_the_weights_again(shipped: Shipped, tmp_pa
             (tmp_path / f"{shipped.name}_nemt.safetensors", theirs),
         )
     ]
-    # Another processor rounds differently, and training amplifies it, twice over, since the classifier is trained anew as
-    # well: scores are compared, not bytes. Decoders for findings in radiographs came out 0.06 apart, the others within 0.05.
+    # Another processor rounds differently, and training amplifies it, twice over, since the classifier is trained anew,
+    # too: scores are compared, not bytes. Decoders for findings in radiographs came out 0.06 apart, others within 0.05.
     assert masses[1] == pytest.approx(masses[0], abs=0.08)
