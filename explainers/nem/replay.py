@@ -76,7 +76,7 @@ class Replayed:
             is_known = key in self._recordings
             recording = self._recordings.pop(key, None)
             if is_known and recording is None:
-                recording = self._recorded(inputs) or False
+                recording = self._recorded_if_it_fits(inputs) or False
             self._recordings[key] = recording  # as the last one used
             if len(self._recordings) > _MOST_RECORDINGS:
                 self._recordings.popitem(last=False)
@@ -84,7 +84,7 @@ class Replayed:
                 return recording(inputs)
         return self._function(*inputs)
 
-    def _recorded(self, inputs: tuple[Tensor, ...]) -> _Recording | None:
+    def _recorded_if_it_fits(self, inputs: tuple[Tensor, ...]) -> _Recording | None:
         """A recording, or None where memory does not suffice."""
         try:
             return _recorded(self._function, inputs, channels_last=self._channels_last)

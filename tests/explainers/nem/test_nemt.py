@@ -388,18 +388,9 @@ def test_the_stride_decides_what_is_read(shared_classifier, finest_stride, layer
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("model", ["resnet10t", "tf_efficientnet_lite0", "convnext_atto", "vit_tiny_patch16_224"])
-def test_networks_of_timm_channels_and_odd_sizes(make_blobs, model, channels):
-    network = Architecture(type="timm", params={"model": model}).build(3, channels)
+def test_networks_of_timm_channels_and_odd_sizes(make_blobs, make_timm_classifier, model, channels):
     blobs = make_blobs(n_images=4, image_size=64, channels=channels)
-    classifier = Classifier(
-        network.module,
-        task="multiclass",
-        output_names=blobs.info.output_names,
-        mean=network.mean,
-        std=network.std,
-        channels=channels,
-        image_size=64,
-    )
+    classifier = make_timm_classifier(model, channels=channels, output_names=blobs.info.output_names)
     explainer = NemtExplainer(classifier, steps=1, batch_size=2, widths=(8,))
     explainer.fit(blobs)
     for size in ((64, 64), (80, 96), (67, 75)):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
-from xaibench.explainers import EXPLAINERS, Architecture, Classifier, NemtExplainer
+from xaibench.explainers import EXPLAINERS, NemtExplainer
 from xaibench.explainers.nem import replay
 from xaibench.explainers.nem.replay import Replayed
 from xaibench.explainers.separable import along_both_sides, line_matrix
@@ -209,16 +209,9 @@ class TestOnAGpu:
     @pytest.mark.usefixtures("exact_arithmetic")
     @pytest.mark.parametrize("channels", [1, 3])
     @pytest.mark.parametrize("model", ["resnet10t", "tf_efficientnet_lite0", "convnext_atto", "vit_tiny_patch16_224"])
-    def test_networks_of_timm_channels_and_odd_sizes(self, make_blobs, model, channels):
-        network = Architecture(type="timm", params={"model": model}).build(3, channels)
+    def test_networks_of_timm_channels_and_odd_sizes(self, make_blobs, make_timm_classifier, model, channels):
         blobs = make_blobs(n_images=4, image_size=64, channels=channels)
-        classifier = Classifier(
-            network.module,
-            task="multiclass",
-            output_names=blobs.info.output_names,
-            channels=channels,
-            image_size=64,
-        ).cuda()
+        classifier = make_timm_classifier(model, channels=channels, output_names=blobs.info.output_names).cuda()
         explainer = NemtExplainer(classifier, steps=1, batch_size=2, widths=(8,))
         explainer.fit(blobs)
         for size in ((64, 64), (80, 96), (67, 75)):
