@@ -61,11 +61,17 @@ def falling_batch(
     return raw[found], CaseBatch.of([batch.cases[index] for index in found])
 
 
-def tiny_classifier(*, task: Task = Task.MULTILABEL, channels: int = 3, seed: int = 0) -> Classifier:
-    """A convolution, a mean and a linear layer, steep enough for scores to spread over (0, 1)."""
+def tiny_classifier(
+    *, task: Task = Task.MULTILABEL, channels: int = 3, seed: int = 0, smooth: bool = False
+) -> Classifier:
+    """A convolution, a mean and a linear layer, steep enough for scores to spread over (0, 1).
+
+    Where ``smooth``, a softplus takes the place of the ReLU, at whose kink the last digit of a sum decides a gradient.
+    """
     generator = torch.Generator().manual_seed(seed)
     convolution, head = nn.Conv2d(channels, 4, 3, padding=1), nn.Linear(4, N_OUTPUTS)
-    module = nn.Sequential(convolution, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), head)
+    activation = nn.Softplus() if smooth else nn.ReLU()
+    module = nn.Sequential(convolution, activation, nn.AdaptiveAvgPool2d(1), nn.Flatten(), head)
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=generator))
@@ -74,10 +80,15 @@ def tiny_classifier(*, task: Task = Task.MULTILABEL, channels: int = 3, seed: in
 
 
 def scoring_context(
-    raw: Tensor, *, explainer: str = "saliency", task: Task = Task.MULTILABEL, channels: int = 3
+    raw: Tensor,
+    *,
+    explainer: str = "saliency",
+    task: Task = Task.MULTILABEL,
+    channels: int = 3,
+    smooth: bool = False,
 ) -> ScoringContext:
     """The context of raw maps, with the tiny classifier and an explainer of the catalog."""
-    classifier = tiny_classifier(task=task, channels=channels)
+    classifier = tiny_classifier(task=task, channels=channels, smooth=smooth)
     return ScoringContext(
         classifier=classifier, explainer=EXPLAINERS.create(explainer, classifier), chain="positive", attribution=raw
     )
