@@ -125,7 +125,11 @@ class NemExplainer(FittedExplainer):
 
     def _fit(self, request: FitRequest) -> tuple[dict[str, Tensor], dict[str, Any]]:
         network = self._build().to(self.classifier.device)
-        state = train_decoder(network, self._teacher(), request, settings=self.training, seed=self.seed)
+        teacher = self._teacher()
+        teacher.prepare(request.dataset)
+        state = train_decoder(
+            network, teacher, request, settings=self.training, seed=self.seed, title="fitting decoder"
+        )
         facts = {
             "curve": state.curve,
             "best_step": state.best_step,

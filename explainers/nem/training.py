@@ -1,22 +1,22 @@
 """Train a decoder on a frozen classifier's own answers."""
 
 import copy
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, redirect_stdout
-from math import isfinite
+from collections.abc import Sequence
+from contextlib import closing
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
-from ...datasets import InputError
 from ..augmentation import augmented
-from ..classifiers import Classifier
 from ..fitted import FitRequest
 from ..schedule import one_cycle
 from .batches import VALIDATION, load_images, loaded, split_indices, step_indices, stream
+from .finite import check_finite
 from .judging import frozen_parameters, judge
 from .network import MaskNetwork
+from .optimizer import decoder_optimizer
+from .passes import counted_passes
 from .resume import Progress, load_state, save_state
 from .settings import DecoderTraining
 from .teachers import Teacher
@@ -32,6 +32,7 @@ def train_decoder(
     *,
     settings: DecoderTraining,
     seed: int,
+    title: str,
 ) -> Progress:
     """Fit the decoder in place; the classifier is left as it is.
 
@@ -39,11 +40,12 @@ def train_decoder(
 
     Args:
         network: Decoder and smoothing, on the classifier's device.
-        teacher: Judges masks by the frozen classifier's answers.
+        teacher: Judges masks by the frozen classifier's answers; it knows the data already (`Teacher.prepare`).
         request: Images to train on and to choose the best moment by; without the latter, some of the former are held
             out. Labels and annotated regions are not read.
         settings: How to train.
         seed: Seed of order, targets, fills and augmentation.
+        title: What the progress bar says.
 
     Returns:
         The curve, and which step the network is from.
@@ -53,8 +55,7 @@ def train_decoder(
     """
     checkpoint = request.checkpoint
     indices, held_out = _split(request, settings=settings, seed=seed)
-    teacher.prepare(request.dataset)
-    optimizer = _optimizer(network, settings)
+    optimizer = decoder_optimizer(network, settings)
     schedule = one_cycle(optimizer, learning_rate=settings.learning_rate, steps=settings.steps)
     state, best = Progress(), copy.deepcopy(network.state_dict())
     if checkpoint is not None and checkpoint.is_file():
@@ -72,11 +73,11 @@ def train_decoder(
     with (
         closing(loaded(request.dataset, plan, ahead=teacher.classifier.device.type == "cuda")) as batches,
         frozen_parameters(teacher.classifier),
-        _counted_passes(teacher.classifier, into=state),
+        counted_passes(teacher.classifier, into=state),
         tqdm(
             total=settings.steps,
             initial=state.step,
-            desc="fitting decoder",
+            desc=title,
             unit="step",
             disable=not request.progress,
         ) as bar,
@@ -89,7 +90,7 @@ def train_decoder(
             loss = terms.loss(area_weight=area_weight, leakage_weight=settings.leakage_weight, has_area=has_area)
             kept = f"; step {state.curve[-1]['step']} is kept in {checkpoint}" if checkpoint and state.curve else ""
             loss_now = float(loss.detach())
-            _check_finite(loss_now, step=state.step + 1, settings=settings, kept=kept)
+            check_finite(loss_now, step=state.step + 1, settings=settings, kept=kept)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -104,7 +105,7 @@ def train_decoder(
             validation_loss = None
             if is_candidate:
                 validation_loss = _validation_loss(network, teacher, held_out, settings=settings, seed=seed)
-            _check_finite(validation_loss or 0.0, step=state.step, settings=settings, kept=kept)
+            check_finite(validation_loss or 0.0, step=state.step, settings=settings, kept=kept)
             _note(state, recent, validation_loss, area_weight=area_weight, is_candidate=is_candidate)
             recent = []
             if state.best_step == state.step:
@@ -123,20 +124,6 @@ def train_decoder(
     network.load_state_dict(best)
     network.eval()
     return state
-
-
-@contextmanager
-def _counted_passes(classifier: Classifier, *, into: Progress) -> Iterator[None]:
-    """Count every image that goes through the classifier inside the block, twice where it also goes back."""
-
-    def count(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        into.forward_passes += len(inputs[0]) * (2 if torch.is_grad_enabled() else 1)
-
-    handle = classifier.register_forward_pre_hook(count)
-    try:
-        yield
-    finally:
-        handle.remove()
 
 
 def _validation_loss(
@@ -158,13 +145,6 @@ def _validation_loss(
         total += float(loss) * len(images)
     network.train()
     return total / sum(len(images) for images in held_out)
-
-
-def _check_finite(loss: float, *, step: int, settings: DecoderTraining, kept: str) -> None:
-    if not isfinite(loss):
-        raise InputError(
-            f"the decoder's loss became {loss} at step {step}; lower learning_rate ({settings.learning_rate}){kept}"
-        )
 
 
 def _note(
@@ -209,20 +189,6 @@ def _anneal(network: MaskNetwork, settings: DecoderTraining, step: int) -> float
 
 def _between(ends: tuple[float, float], share: float) -> float:
     return ends[0] + (ends[1] - ends[0]) * share
-
-
-def _optimizer(network: MaskNetwork, settings: DecoderTraining) -> torch.optim.Optimizer:
-    if settings.optimizer == "adamw":
-        return torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    try:
-        from prodigyopt import Prodigy  # an extra
-    except ImportError as error:
-        raise InputError('optimizer is prodigy, which is not installed; pip install "xaibench[prodigy]"') from error
-    with redirect_stdout(None):  # it prints that it decouples the weight decay
-        prodigy: torch.optim.Optimizer = Prodigy(
-            network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-        )
-    return prodigy
 
 
 def _split(request: FitRequest, *, settings: DecoderTraining, seed: int) -> tuple[Sequence[int], list[Tensor]]:
