@@ -12,12 +12,12 @@ from torch import Tensor
 from ...datasets import InputError
 from ..classifiers import Classifier
 from ..fitted import FitRequest, FittedExplainer
+from .ensemble import train_ensemble
 from .network import MaskNetwork, decoder_inputs
 from .replay import Replayed
 from .settings import DecoderTraining
 from .smoothing import SmoothingName
 from .teachers import Teacher
-from .training import train_decoder
 
 # Images with sides above this get masks at a quarter of their resolution, smaller ones at half.
 _SMALL_SIDE = 96
@@ -124,19 +124,15 @@ class NemExplainer(FittedExplainer):
             return self._network.attributions(logits), self.classifier.scores_from_logits(outputs)
 
     def _fit(self, request: FitRequest) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        network = self._build().to(self.classifier.device)
-        teacher = self._teacher()
-        teacher.prepare(request.dataset)
-        state = train_decoder(
-            network, teacher, request, settings=self.training, seed=self.seed, title="fitting decoder"
+        network, facts = train_ensemble(
+            lambda: self._build().to(self.classifier.device),
+            self._teacher(),
+            request,
+            settings=self.training,
+            seed=self.seed,
         )
-        facts = {
-            "curve": state.curve,
-            "best_step": state.best_step,
-            "parameters": sum(parameter.numel() for parameter in network.parameters()),
-            "fit_forward_passes": state.forward_passes,
-        }
-        return dict(network.state_dict()), facts
+        parameters = sum(parameter.numel() for parameter in network.parameters())
+        return dict(network.state_dict()), {**facts, "parameters": parameters}
 
     def _restore(self, tensors: dict[str, Tensor]) -> None:
         network = self._build()

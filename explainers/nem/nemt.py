@@ -48,6 +48,7 @@ class NemtExplainer(NemExplainer):
         augment: AugmentName = "flips",
         patience: int = 8,
         validation_images: int = 128,
+        members: int = 1,
         mixed_precision: bool = True,
         widths: tuple[int, ...] = (64, 32, 16),
         finest_stride: int | None = None,
@@ -78,6 +79,7 @@ class NemtExplainer(NemExplainer):
             augment: See there.
             patience: See there.
             validation_images: See there.
+            members: See there.
             mixed_precision: See there.
             widths: Channels of the decoder's stages, coarse to fine.
             finest_stride: As in `NemExplainer`.
@@ -105,6 +107,7 @@ class NemtExplainer(NemExplainer):
             augment=augment,
             patience=patience,
             validation_images=validation_images,
+            members=members,
             mixed_precision=mixed_precision,
         )
         super().__init__(
