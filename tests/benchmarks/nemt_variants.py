@@ -25,6 +25,8 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "default": ("nemt", {}),
     "seed 1": ("nemt", {"seed": 1}),
     "seed 2": ("nemt", {"seed": 2}),
+    "three members": ("nemt", {"members": 3}),
+    "three members, a third of the steps": ("nemt", {"members": 3, "steps": 133}),
     "one temperature": ("nemt", {"score_temperatures": (1.0,)}),
     "ranking share 0": ("nemt", {"ranking_share": 0.0}),
     "ranking share 0.75": ("nemt", {"ranking_share": 0.75}),
@@ -77,7 +79,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", default="multiclass", choices=["multiclass", "multilabel"])
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
-    parser.add_argument("--steps", type=int, default=300, help="optimizer steps of every fit")
+    parser.add_argument("--steps", type=int, default=300, help="optimizer steps of every fit that names none")
     parser.add_argument("--images", type=int, default=48, help="validation images")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
@@ -92,7 +94,7 @@ def main() -> None:
     for variant in arguments.variants:
         kind, params = VARIANTS[variant]
         steps = {"steps": arguments.steps} if EXPLAINERS.get(kind).needs_fit else {}  # type: ignore[attr-defined]
-        explainer: Any = EXPLAINERS.create(kind, classifier, **params, **steps)
+        explainer: Any = EXPLAINERS.create(kind, classifier, **{**steps, **params})
         if explainer.needs_fit:
             explainer.fit(train)
         for contrast in CONTRASTS if kind == "nemt" else (None,):

@@ -85,9 +85,10 @@ def test_fingerprints_do_not_depend_on_the_device(make_classifier):
     assert make_classifier().cuda().fingerprint == make_classifier().fingerprint
 
 
-def test_nemt_is_fitted_on_a_gpu(make_classifier, blobs, make_batch, untouched, tmp_path):
+@pytest.mark.parametrize("members", [1, 2])
+def test_nemt_is_fitted_on_a_gpu(make_classifier, blobs, make_batch, untouched, tmp_path, members):
     classifier = make_classifier().cuda()
-    explainer = NemtExplainer(classifier, steps=8, batch_size=6, widths=(8,))
+    explainer = NemtExplainer(classifier, steps=8, batch_size=6, widths=(8,), members=members)
     with untouched(classifier):
         explainer.fit(blobs)
     batch = on_gpu(make_batch())
