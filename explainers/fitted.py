@@ -1,8 +1,10 @@
 """Explainers that learn something from images and can be stored."""
 
+import glob
+import re
 import time
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self, final
 
@@ -23,7 +25,8 @@ class FitRequest:
     Attributes:
         dataset: Training images of one size and of the classifier's channels, at least one.
         validation: Images for choosing what to keep, or None.
-        checkpoint: File in which an unfinished fit is kept, or None.
+        checkpoint: File in which an unfinished fit is kept, or None. A fit of several trainings keeps each in a part
+            (`FitRequest.part`).
         identity: Hash of everything that decides the fit: a checkpoint of another one is none.
         progress: Whether to show a progress bar.
     """
@@ -33,6 +36,16 @@ class FitRequest:
     checkpoint: Path | None
     identity: str
     progress: bool
+
+    def part(self, number: int) -> "FitRequest":
+        """The request of one of several trainings, with a checkpoint (FILE.1, FILE.2, …) that is no other's.
+
+        Args:
+            number: Of the training, from 1.
+        """
+        whole = self.checkpoint
+        own = None if whole is None else whole.with_name(f"{whole.name}.{number}")
+        return replace(self, checkpoint=own, identity=f"{self.identity}, member {number}")
 
 
 class FittedExplainer(Explainer):
@@ -77,7 +90,7 @@ class FittedExplainer(Explainer):
             dataset: Training images of one size.
             validation: Images for choosing what to keep; not every explainer needs them.
             checkpoint: File in which an unfinished fit is kept, so that a killed one goes on; removed at the end. Not
-                every explainer needs it.
+                every explainer needs it, and a fit of several trainings keeps each in a file of its own (FILE.1, …).
             progress: Whether to show a progress bar.
 
         Raises:
@@ -113,7 +126,7 @@ class FittedExplainer(Explainer):
             "fit_seconds": time.perf_counter() - started,
         }
         if checkpoint is not None:
-            checkpoint.unlink(missing_ok=True)
+            _remove_unfinished(checkpoint)
 
     def save(self, path: str | Path) -> None:
         """Store what was learned with hashes of classifier and data, and settings.
@@ -183,3 +196,11 @@ class FittedExplainer(Explainer):
     def _not_fitted(self) -> InputError:
         name = type(self).__name__
         return InputError(f"{name} is not fitted; call fit(dataset) or {name}.load(path, classifier)")
+
+
+def _remove_unfinished(checkpoint: Path) -> None:
+    """Remove a checkpoint and its parts, those of an earlier fit with more of them as well."""
+    for file in checkpoint.parent.glob(f"{glob.escape(checkpoint.name)}*"):
+        rest = file.name.removeprefix(checkpoint.name)
+        if not rest or re.fullmatch(r"\.\d+", rest):
+            file.unlink(missing_ok=True)

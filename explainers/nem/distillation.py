@@ -37,7 +37,7 @@ def distil(
     settings: DecoderTraining,
     seed: int,
 ) -> Progress:
-    """Fit one decoder in place to the mean of the logits of others; no pixel is removed, and no score is read.
+    """Fit one decoder in place to the mean of the logits of others; no pixel is removed, and no score enters the loss.
 
     Args:
         student: Learns, on the classifier's device.
@@ -83,7 +83,7 @@ def distil(
             images = to_device(augmented(batch, variation, generator=generator), device, learns=False)
             loss = _distance(student, members, teacher, images, settings=settings, generator=generator)
             loss_now = float(loss.detach())
-            check_finite(loss_now, step=state.step + 1, settings=settings)
+            check_finite(loss_now, what="the joined decoder's loss", step=state.step + 1, settings=settings)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()

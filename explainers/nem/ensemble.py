@@ -1,9 +1,9 @@
 """A decoder, or several of which one is made."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
+from ...datasets import fingerprint
 from ..fitted import FitRequest
 from ..randomness import seeded
 from .distillation import distil
@@ -33,11 +33,13 @@ def train_ensemble(
         teacher: As in `train_decoder`.
         request: As there. Each of several members keeps what is unfinished in a file of its own beside the checkpoint.
         settings: How to train, and how many members.
-        seed: Seed of everything. Fits with the same number of members and other seeds have no member in common.
+        seed: Seed of everything. Members have the seeds members · seed, + 1, …, modulo 2^32: fits with as many members
+            and other seeds below 2^32 / members have none in common.
 
     Returns:
         The trained decoder, and facts for the record: curve, passes, and which step is kept. With several members the
-        curve has the points of each, with its number, and then those of the distillation.
+        curve has the points of each, with its number, and then those of the distillation, and ``member_fits`` their
+        seeds and which step each is from.
 
     Raises:
         InputError: As in `train_decoder`.
@@ -52,32 +54,28 @@ def train_ensemble(
             "fit_forward_passes": state.forward_passes,
         }
     seeds = [(settings.members * seed + member) % _SEEDS for member in range(settings.members)]
-    requests = [_request_of(member, request) for member in range(settings.members)]
     members, states = [], []
-    for member, (own_seed, own_request) in enumerate(zip(seeds, requests, strict=True), start=1):
+    for member, own_seed in enumerate(seeds, start=1):
         with seeded(own_seed):
             members.append(build())
         title = f"fitting decoder {member} of {settings.members}"
-        states.append(train_decoder(members[-1], teacher, own_request, settings=settings, seed=own_seed, title=title))
-    # From new weights: one that starts as a member stays nearer to it on images that are unlike those of the fit.
-    with seeded(seed):
+        states.append(
+            train_decoder(members[-1], teacher, request.part(member), settings=settings, seed=own_seed, title=title)
+        )
+    joined_seed = _joined_seed(seed, settings.members)
+    with seeded(joined_seed):
         network = build()
-    distilled = distil(network, members, teacher, request, settings=settings, seed=seed)
-    for own_request in requests:
-        if own_request.checkpoint is not None:
-            own_request.checkpoint.unlink(missing_ok=True)
+    joined = distil(network, members, teacher, request, settings=settings, seed=joined_seed)
     points = [{"member": member, **point} for member, state in enumerate(states, start=1) for point in state.curve]
     return network, {
-        "curve": points + distilled.curve,
-        "members": [
+        "curve": points + joined.curve,
+        "member_fits": [
             {"seed": own_seed, "best_step": state.best_step} for own_seed, state in zip(seeds, states, strict=True)
         ],
-        "fit_forward_passes": sum(state.forward_passes for state in (*states, distilled)),
+        "fit_forward_passes": sum(state.forward_passes for state in (*states, joined)),
     }
 
 
-def _request_of(member: int, request: FitRequest) -> FitRequest:
-    """The request of one of several members: its unfinished state is no other's."""
-    whole = request.checkpoint
-    own = None if whole is None else whole.with_name(f"{whole.name}.{member + 1}")
-    return replace(request, checkpoint=own, identity=f"{request.identity}, member {member + 1}")
+def _joined_seed(seed: int, n_members: int) -> int:
+    """Seed of the decoder that learns the mean; with a member's own it would start from that one's first weights."""
+    return int(fingerprint({"joined": n_members, "seed": seed})[:8], 16)

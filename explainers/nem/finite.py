@@ -6,11 +6,12 @@ from ...datasets import InputError
 from .settings import DecoderTraining
 
 
-def check_finite(loss: float, *, step: int, settings: DecoderTraining, kept: str = "") -> None:
+def check_finite(loss: float, *, what: str, step: int, settings: DecoderTraining, kept: str = "") -> None:
     """Stop a training whose loss is lost.
 
     Args:
         loss: Of this step.
+        what: Whose loss it is, as the message says it.
         step: Counted from 1.
         settings: Name the learning rate that is to be lowered.
         kept: What the message says of an earlier state.
@@ -19,6 +20,4 @@ def check_finite(loss: float, *, step: int, settings: DecoderTraining, kept: str
         InputError: If the loss is infinite or not a number.
     """
     if not isfinite(loss):
-        raise InputError(
-            f"the decoder's loss became {loss} at step {step}; lower learning_rate ({settings.learning_rate}){kept}"
-        )
+        raise InputError(f"{what} became {loss} at step {step}; lower learning_rate ({settings.learning_rate}){kept}")

@@ -38,7 +38,8 @@ class DecoderTraining:
         validation_images: Images held out for them, or fewer: at most a tenth of the data.
         members: Decoders that are trained, each with a seed of its own. Of more than one, one is made that gives the
             mean of their logits: two fits of one recipe differ, and that one differs less from the mean of many. Costs
-            as many trainings, and as many steps again in which nothing is removed; at use it costs nothing.
+            as many trainings, and as many steps again in which nothing is removed (of images augmented as ``camera``
+            where training has ``photo``); at use it costs nothing.
         mixed_precision: Whether a GPU computes in bfloat16 where that is safe; a CPU never does.
     """
 

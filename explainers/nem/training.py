@@ -23,6 +23,7 @@ from .teachers import Teacher
 
 _VALIDATIONS = 20
 _VALIDATION_BATCH = 32
+_WHAT = "the decoder's loss"
 
 
 def train_decoder(
@@ -90,7 +91,7 @@ def train_decoder(
             loss = terms.loss(area_weight=area_weight, leakage_weight=settings.leakage_weight, has_area=has_area)
             kept = f"; step {state.curve[-1]['step']} is kept in {checkpoint}" if checkpoint and state.curve else ""
             loss_now = float(loss.detach())
-            check_finite(loss_now, step=state.step + 1, settings=settings, kept=kept)
+            check_finite(loss_now, what=_WHAT, step=state.step + 1, settings=settings, kept=kept)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -105,7 +106,7 @@ def train_decoder(
             validation_loss = None
             if is_candidate:
                 validation_loss = _validation_loss(network, teacher, held_out, settings=settings, seed=seed)
-            check_finite(validation_loss or 0.0, step=state.step, settings=settings, kept=kept)
+            check_finite(validation_loss or 0.0, what=_WHAT, step=state.step, settings=settings, kept=kept)
             _note(state, recent, validation_loss, area_weight=area_weight, is_candidate=is_candidate)
             recent = []
             if state.best_step == state.step:

@@ -26,7 +26,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "seed 1": ("nemt", {"seed": 1}),
     "seed 2": ("nemt", {"seed": 2}),
     "three members": ("nemt", {"members": 3}),
-    "three members, a third of the steps": ("nemt", {"members": 3, "steps": 133}),
+    "three members of 133 steps": ("nemt", {"members": 3, "steps": 133}),
     "one temperature": ("nemt", {"score_temperatures": (1.0,)}),
     "ranking share 0": ("nemt", {"ranking_share": 0.0}),
     "ranking share 0.75": ("nemt", {"ranking_share": 0.75}),

@@ -70,6 +70,7 @@ def test_spread_is_the_standard_deviation_of_each_output(make_classifier, make_b
         {"steps": 0},
         {"batch_size": 0},
         {"patience": 0},
+        {"members": 0},
         {"random_target_share": 1.5},
         {"ranking_share": -0.1},
         {"level_softness": 0.0},
