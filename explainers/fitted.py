@@ -115,6 +115,7 @@ class FittedExplainer(Explainer):
         )
         with seeded(self.seed), preserved_traces(self.classifier):
             tensors, facts = self._fit(request)
+            earlier_seconds = facts.pop("earlier_seconds", 0.0)
             self._restore(tensors)
         self._tensors = tensors
         self._record = {
@@ -123,7 +124,7 @@ class FittedExplainer(Explainer):
             "settings": self._settings(),
             "seed": self.seed,
             **facts,
-            "fit_seconds": time.perf_counter() - started,
+            "fit_seconds": earlier_seconds + time.perf_counter() - started,
         }
         if checkpoint is not None:
             _remove_unfinished(checkpoint)
@@ -183,7 +184,11 @@ class FittedExplainer(Explainer):
 
     @abstractmethod
     def _fit(self, request: FitRequest) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Learn; returns tensors, and facts for the record. The global generators are seeded."""
+        """Learn; returns tensors, and facts for the record. The global generators are seeded.
+
+        A fit that goes on where one was killed says in the facts what that had taken (``earlier_seconds``), so that the
+        record has the seconds of the whole.
+        """
 
     @abstractmethod
     def _restore(self, tensors: dict[str, Tensor]) -> None:

@@ -37,9 +37,9 @@ def train_ensemble(
             and other seeds below 2^32 / members have none in common.
 
     Returns:
-        The trained decoder, and facts for the record: curve, passes, and which step is kept. With several members the
-        curve has the points of each, with its number, and then those of the distillation, and ``member_fits`` their
-        seeds and which step each is from.
+        The trained decoder, and facts for the record: curve, passes, seconds of killed calls, and which step is kept.
+        With several members the curve has the points of each, with its number, and then those of the distillation, and
+        ``member_fits`` their seeds and which step each is from.
 
     Raises:
         InputError: As in `train_decoder`.
@@ -52,6 +52,7 @@ def train_ensemble(
             "curve": state.curve,
             "best_step": state.best_step,
             "fit_forward_passes": state.forward_passes,
+            "earlier_seconds": state.earlier_seconds,
         }
     seeds = [(settings.members * seed + member) % _SEEDS for member in range(settings.members)]
     members, states = [], []
@@ -73,6 +74,7 @@ def train_ensemble(
             {"seed": own_seed, "best_step": state.best_step} for own_seed, state in zip(seeds, states, strict=True)
         ],
         "fit_forward_passes": sum(state.forward_passes for state in (*states, joined)),
+        "earlier_seconds": sum(state.earlier_seconds for state in states),
     }
 
 

@@ -28,6 +28,7 @@ class Progress:
         stale: Validations since.
         forward_passes: Passes of one image through the classifier. The way back to the image alone, without gradients
             of weights, counts as one.
+        earlier_seconds: What calls that were killed had taken up to the step from which this one went on.
     """
 
     step: int = 0
@@ -36,6 +37,7 @@ class Progress:
     best_step: int = 0
     stale: int = 0
     forward_passes: int = 0
+    earlier_seconds: float = 0.0
 
 
 def save_state(

@@ -3,6 +3,8 @@
 import copy
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
+from time import perf_counter
 
 import torch
 from torch import Tensor
@@ -54,7 +56,7 @@ def train_decoder(
     Raises:
         InputError: If the loss becomes not a number; the checkpoint keeps the last good state.
     """
-    checkpoint = request.checkpoint
+    checkpoint, started = request.checkpoint, perf_counter()
     indices, held_out = _split(request, settings=settings, seed=seed)
     optimizer = decoder_optimizer(network, settings)
     schedule = one_cycle(optimizer, learning_rate=settings.learning_rate, steps=settings.steps)
@@ -120,7 +122,7 @@ def train_decoder(
                     best=best,
                     optimizer=optimizer,
                     schedule=schedule,
-                    state=state,
+                    state=replace(state, earlier_seconds=state.earlier_seconds + perf_counter() - started),
                 )
     network.load_state_dict(best)
     network.eval()

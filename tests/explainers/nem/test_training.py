@@ -133,6 +133,28 @@ def test_a_killed_fit_goes_on_and_ends_with_the_same_bytes(
     assert not checkpoint.exists()
 
 
+@pytest.mark.parametrize(("members", "killed_at", "earlier"), [(1, 11, 1000), (2, 31, 3000)])
+def test_the_seconds_of_a_killed_fit_count(classifier, make_blobs, tmp_path, monkeypatch, members, killed_at, earlier):
+    blobs, steps = make_blobs(n_images=30), []
+
+    def judge(*arguments, **named):
+        if torch.is_grad_enabled():
+            steps.append(1)
+            if len(steps) == killed_at:
+                raise Killed
+        return judge_unharmed(*arguments, **named)
+
+    judge_unharmed = training.judge
+    monkeypatch.setattr(training, "judge", judge)
+    monkeypatch.setattr(training, "perf_counter", lambda: 100.0 * len(steps))  # a step takes 100 s
+    explainer = NemtExplainer(classifier, **QUICK, patience=99, members=members)
+    with pytest.raises(Killed):
+        explainer.fit(blobs, checkpoint=tmp_path / "unfinished")
+    explainer.fit(blobs, checkpoint=tmp_path / "unfinished")
+    assert earlier < explainer.fit_record["fit_seconds"] < earlier + 100
+    assert "earlier_seconds" not in explainer.fit_record
+
+
 def test_a_checkpoint_of_another_fit_is_not_used(classifier, make_blobs, make_batch, tmp_path, monkeypatch):
     blobs, batch, checkpoint = make_blobs(n_images=30), make_batch(n=2), tmp_path / "unfinished"
     monkeypatch.setattr(type(checkpoint), "unlink", lambda *_, **__: None)
