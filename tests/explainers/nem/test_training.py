@@ -96,6 +96,22 @@ class Killed(BaseException):
     """What a kill looks like from inside."""
 
 
+def kill_at(monkeypatch: pytest.MonkeyPatch, number: int) -> list[int]:
+    """Let a fit be killed at the given step, counted over all fits; returns the steps begun so far."""
+    steps: list[int] = []
+    judge_unharmed = training.judge
+
+    def judge(*arguments, **named):
+        if torch.is_grad_enabled():
+            steps.append(1)
+            if len(steps) == number:
+                raise Killed
+        return judge_unharmed(*arguments, **named)
+
+    monkeypatch.setattr(training, "judge", judge)
+    return steps
+
+
 @pytest.mark.parametrize("killed_at", [3, 11, 20])
 @pytest.mark.parametrize(("optimizer", "ahead"), [("adamw", False), ("adamw", True), ("prodigy", False)])
 def test_a_killed_fit_goes_on_and_ends_with_the_same_bytes(
@@ -112,18 +128,8 @@ def test_a_killed_fit_goes_on_and_ends_with_the_same_bytes(
 
     wanted = fitted()
     assert not checkpoint.exists()
-    steps = []
-
-    def judge(*arguments, **named):
-        if torch.is_grad_enabled():
-            steps.append(1)
-            if len(steps) == killed_at:
-                raise Killed
-        return judge_unharmed(*arguments, **named)
-
-    judge_unharmed = training.judge
     with monkeypatch.context() as patched:
-        patched.setattr(training, "judge", judge)
+        kill_at(patched, killed_at)
         with pytest.raises(Killed):
             fitted()
     assert checkpoint.is_file()
@@ -135,17 +141,7 @@ def test_a_killed_fit_goes_on_and_ends_with_the_same_bytes(
 
 @pytest.mark.parametrize(("members", "killed_at", "earlier"), [(1, 11, 1000), (2, 31, 3000)])
 def test_the_seconds_of_a_killed_fit_count(classifier, make_blobs, tmp_path, monkeypatch, members, killed_at, earlier):
-    blobs, steps = make_blobs(n_images=30), []
-
-    def judge(*arguments, **named):
-        if torch.is_grad_enabled():
-            steps.append(1)
-            if len(steps) == killed_at:
-                raise Killed
-        return judge_unharmed(*arguments, **named)
-
-    judge_unharmed = training.judge
-    monkeypatch.setattr(training, "judge", judge)
+    blobs, steps = make_blobs(n_images=30), kill_at(monkeypatch, killed_at)
     monkeypatch.setattr(training, "perf_counter", lambda: 100.0 * len(steps))  # a step takes 100 s
     explainer = NemtExplainer(classifier, **QUICK, patience=99, members=members)
     with pytest.raises(Killed):

@@ -194,5 +194,5 @@ def test_extremal_perturbation_points_at_lesions():
     images, gt_masks = torch.stack([case[0] for case in cases]), torch.stack([case[2] for case in cases])
     maps = ExtremalPerturbationExplainer(classifier).explain(images, torch.tensor([case[1] for case in cases]))
     peaks = maps.flatten(1).argmax(dim=1, keepdim=True)
-    # Chance is the area of the lesions, 0.08.
-    assert float(gt_masks.flatten(1).gather(1, peaks).float().mean()) >= 0.9
+    # Chance is the area of the lesions, 0.08: 3 of 40.
+    assert int(gt_masks.flatten(1).gather(1, peaks).sum()) >= 36
