@@ -12,11 +12,9 @@ from xaibench.explainers.nem.batches import stream
 from xaibench.explainers.nem.resume import Progress
 from xaibench.explainers.nem.smoothing import Smoothing
 
+from .kills import Killed
+
 QUICK = {"steps": 20, "batch_size": 3, "widths": (6, 4), "validation_images": 3, "patience": 99}
-
-
-class Killed(BaseException):
-    """What a kill looks like from inside."""
 
 
 def networks_of(monkeypatch, explainer: NemtExplainer, blobs) -> list[dict[str, torch.Tensor]]:

@@ -13,6 +13,8 @@ from xaibench.explainers.nem.batches import loaded, split_indices, step_indices,
 from xaibench.explainers.nem.judging import frozen_parameters
 from xaibench.explainers.nem.settings import DecoderTraining
 
+from .kills import Killed, kill_at
+
 QUICK = {"steps": 20, "batch_size": 3, "widths": (6, 4)}
 
 
@@ -90,26 +92,6 @@ def test_nothing_to_remove_pixels_with_is_refused():
 def load_as(monkeypatch, *, ahead: bool) -> None:
     """Load images as on a GPU (ahead) or as on a CPU, wherever this runs."""
     monkeypatch.setattr(training, "loaded", lambda dataset, steps, **_: loaded(dataset, steps, ahead=ahead))
-
-
-class Killed(BaseException):
-    """What a kill looks like from inside."""
-
-
-def kill_at(monkeypatch: pytest.MonkeyPatch, number: int) -> list[int]:
-    """Let a fit be killed at the given step, counted over all fits; returns the steps begun so far."""
-    steps: list[int] = []
-    judge_unharmed = training.judge
-
-    def judge(*arguments, **named):
-        if torch.is_grad_enabled():
-            steps.append(1)
-            if len(steps) == number:
-                raise Killed
-        return judge_unharmed(*arguments, **named)
-
-    monkeypatch.setattr(training, "judge", judge)
-    return steps
 
 
 @pytest.mark.parametrize("killed_at", [3, 11, 20])
