@@ -61,10 +61,8 @@ def distil(
     device = classifier.device
     optimizer = decoder_optimizer(student, settings)
     schedule = one_cycle(optimizer, learning_rate=settings.learning_rate, steps=settings.steps)
-    everything = range(len(request.dataset))
-    plan = (
-        step_indices(everything, batch_size=settings.batch_size, step=step, seed=seed) for step in range(settings.steps)
-    )
+    epoch = teacher.epoch(range(len(request.dataset)))
+    plan = (step_indices(epoch, batch_size=settings.batch_size, step=step, seed=seed) for step in range(settings.steps))
     variation = _WIDER.get(settings.augment, settings.augment)
     interval = max(1, settings.steps // _POINTS)
     state, recent = Progress(), list[float]()

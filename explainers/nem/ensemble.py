@@ -8,6 +8,8 @@ from ..fitted import FitRequest
 from ..randomness import seeded
 from .distillation import distil
 from .network import MaskNetwork
+from .passes import counted_passes
+from .resume import Progress
 from .settings import DecoderTraining
 from .teachers import Teacher
 from .training import train_decoder
@@ -44,14 +46,16 @@ def train_ensemble(
     Raises:
         InputError: As in `train_decoder`.
     """
-    teacher.prepare(request.dataset)
+    preparation = Progress()
+    with counted_passes(teacher.classifier, into=preparation):
+        teacher.prepare(request.dataset, progress=request.progress)
     if settings.members == 1:
         network = build()
         state = train_decoder(network, teacher, request, settings=settings, seed=seed, title="fitting decoder")
         return network, {
             "curve": state.curve,
             "best_step": state.best_step,
-            "fit_forward_passes": state.forward_passes,
+            "fit_forward_passes": preparation.forward_passes + state.forward_passes,
             "earlier_seconds": state.earlier_seconds,
         }
     seeds = [(settings.members * seed + member) % _SEEDS for member in range(settings.members)]
@@ -73,7 +77,7 @@ def train_ensemble(
         "member_fits": [
             {"seed": own_seed, "best_step": state.best_step} for own_seed, state in zip(seeds, states, strict=True)
         ],
-        "fit_forward_passes": sum(state.forward_passes for state in (*states, joined)),
+        "fit_forward_passes": sum(state.forward_passes for state in (preparation, *states, joined)),
         "earlier_seconds": sum(state.earlier_seconds for state in states),
     }
 

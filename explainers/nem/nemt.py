@@ -4,6 +4,7 @@ from typing import Literal
 
 from torch import Tensor
 
+from ...datasets import InputError, Task
 from ..augmentation import AugmentName
 from ..classifiers import Classifier
 from .explainer import NemExplainer
@@ -44,6 +45,7 @@ class NemtExplainer(NemExplainer):
         score_temperatures: tuple[float, ...] = (1.0, 4.0),
         leakage_weight: float = 0.5,
         random_target_share: float = 0.15,
+        balance_targets: bool = False,
         removals: tuple[RemovalName, ...] = ("mean", "mean", "blur", "noise", "noise", "other"),
         augment: AugmentName = "flips",
         patience: int = 8,
@@ -75,6 +77,7 @@ class NemtExplainer(NemExplainer):
             score_temperatures: See there.
             leakage_weight: See there.
             random_target_share: See there.
+            balance_targets: See there.
             removals: See there.
             augment: See there.
             patience: See there.
@@ -89,7 +92,15 @@ class NemtExplainer(NemExplainer):
             contrast: As in `NemExplainer`.
             level: See there.
             seed: Seed of initial weights and training.
+
+        Raises:
+            InputError: If a setting is out of its range, or classes are to be balanced that there are none of.
         """
+        if balance_targets and classifier.task is not Task.MULTICLASS:
+            raise InputError(
+                f"balance_targets is on, and the classifier is {classifier.task.value}; wanted a multiclass one: "
+                "leave balance_targets out"
+            )
         training = DecoderTraining(
             steps=steps,
             batch_size=batch_size,
@@ -103,6 +114,7 @@ class NemtExplainer(NemExplainer):
             score_temperatures=score_temperatures,
             leakage_weight=leakage_weight,
             random_target_share=random_target_share,
+            balance_targets=balance_targets,
             removals=removals,
             augment=augment,
             patience=patience,
@@ -127,6 +139,7 @@ class NemtExplainer(NemExplainer):
         return ScoreTeacher(
             self.classifier,
             random_target_share=self.training.random_target_share,
+            balance_targets=self.training.balance_targets,
             score_temperatures=self.training.score_temperatures,
         )
 

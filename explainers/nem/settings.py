@@ -31,6 +31,8 @@ class DecoderTraining:
         leakage_weight: Weight of what masks do to other present outputs.
         random_target_share: Share of the images that are asked for a random target, so that masks of absent targets
             become empty.
+        balance_targets: Whether an epoch has as many images of every class that the classifier predicts, those of rare
+            classes more than once, so that a decoder learns to explain these as well. For multiclass classifiers.
         removals: What removed pixels may become, one drawn per image.
         augment: As in `AugmentName`.
         patience: Validations without progress after which training stops. There are up to eleven, from half of the
@@ -55,6 +57,7 @@ class DecoderTraining:
     score_temperatures: tuple[float, ...] = (1.0, 4.0)
     leakage_weight: float = 0.5
     random_target_share: float = 0.15
+    balance_targets: bool = False
     removals: tuple[RemovalName, ...] = ("mean", "mean", "blur", "noise", "noise", "other")
     augment: AugmentName = "flips"
     patience: int = 8

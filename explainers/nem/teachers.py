@@ -10,6 +10,7 @@ from torch import Tensor
 from ...datasets import Dataset, Task
 from ..classifiers import Classifier, output_spread
 from ..memory_layout import to_device
+from .balance import balanced_indices, predicted_classes
 from .objective import (
     ObjectiveTerms,
     blend,
@@ -53,8 +54,14 @@ class Teacher(ABC):
         """Bind the teacher to the frozen classifier."""
         self.classifier = classifier
 
-    def prepare(self, dataset: Dataset) -> None:  # noqa: B027 - most teachers need to know nothing of the data
+    def prepare(  # noqa: B027 - most teachers need to know nothing of the data
+        self, dataset: Dataset, *, progress: bool = False
+    ) -> None:
         """Look at the training images before the first step."""
+
+    def epoch(self, indices: Sequence[int]) -> Sequence[int]:
+        """What an epoch of the images at these positions of the prepared dataset consists of; here each once."""
+        return indices
 
     @abstractmethod
     def ask(
@@ -86,24 +93,38 @@ class ScoreTeacher(Teacher):
     """NEMt: «which pixels speak for output t?», for probabilities and values."""
 
     def __init__(
-        self, classifier: Classifier, *, random_target_share: float, score_temperatures: Sequence[float] = (1.0,)
+        self,
+        classifier: Classifier,
+        *,
+        random_target_share: float,
+        balance_targets: bool = False,
+        score_temperatures: Sequence[float] = (1.0,),
     ) -> None:
         """Bind the teacher.
 
         Args:
             classifier: What is explained.
             random_target_share: As in `DecoderTraining`.
+            balance_targets: As in `DecoderTraining`.
             score_temperatures: As in `DecoderTraining`.
         """
         super().__init__(classifier)
         self.random_target_share = random_target_share
+        self.balance_targets = balance_targets
         self.score_temperatures = tuple(score_temperatures)
         self.spread = torch.ones(len(classifier.output_names), device=classifier.device)
+        self.predicted: Sequence[int] = ()
 
-    def prepare(self, dataset: Dataset) -> None:
-        """Measure the spread of regression outputs."""
+    def prepare(self, dataset: Dataset, *, progress: bool = False) -> None:
+        """Measure the spread of regression outputs, or predict the classes that are to be balanced."""
         if self.classifier.task is Task.REGRESSION:
             self.spread = output_spread(self.classifier, dataset)
+        if self.balance_targets:
+            self.predicted = predicted_classes(self.classifier, dataset, progress=progress)
+
+    def epoch(self, indices: Sequence[int]) -> Sequence[int]:
+        """See `Teacher.epoch`; as many of every predicted class where targets are balanced."""
+        return balanced_indices(indices, self.predicted) if self.balance_targets else indices
 
     def ask(
         self, images: Tensor, *, layers: Sequence[str], generator: torch.Generator

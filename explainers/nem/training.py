@@ -66,10 +66,11 @@ def train_decoder(
             checkpoint, identity=request.identity, network=network, optimizer=optimizer, schedule=schedule
         )
         state, best = (state, best) if found is None else found
+    epoch = teacher.epoch(indices)
     interval = max(1, settings.steps // _VALIDATIONS)
     recent: list[dict[str, float]] = []
     plan = (
-        step_indices(indices, batch_size=settings.batch_size, step=step, seed=seed)
+        step_indices(epoch, batch_size=settings.batch_size, step=step, seed=seed)
         for step in range(state.step, settings.steps)
     )
     network.train()

@@ -215,6 +215,7 @@ def test_settings_survive_the_round_trip(shared_classifier, blobs, tmp_path):
         "temperatures": (1.5, 3.0),
         "score_temperatures": (1.0, 2.0, 8.0),
         "random_target_share": 0.5,
+        "balance_targets": True,
         "removals": ("mean", "other"),
         "ranking_share": 0.25,
         "level_softness": 0.5,
