@@ -3,6 +3,7 @@
 from .architectures import ARCHITECTURES
 from .checkpoint import Architecture, builtin_checkpoints, checkpoint_path, load_classifier, save_classifier
 from .classifier import Classifier, capture_outputs
+from .dataset_scores import dataset_scores
 from .network import Network
 from .output_spread import output_spread
 from .performance import Performance, measure_performance
@@ -18,6 +19,7 @@ __all__ = [
     "builtin_checkpoints",
     "capture_outputs",
     "checkpoint_path",
+    "dataset_scores",
     "evaluate_classifier",
     "load_classifier",
     "measure_performance",

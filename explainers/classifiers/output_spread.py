@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor
 
-from ...datasets import Dataset, sample_batches
+from ...datasets import Dataset
 from .classifier import Classifier
+from .dataset_scores import dataset_scores
 
 
 def output_spread(classifier: Classifier, dataset: Dataset, *, n_images: int = 256) -> Tensor:
@@ -18,9 +19,4 @@ def output_spread(classifier: Classifier, dataset: Dataset, *, n_images: int = 2
     Returns:
         float32 (K,) on the classifier's device, at least 1e-6.
     """
-    scores = []
-    for samples in sample_batches(dataset, 32, limit=n_images):
-        images = torch.stack([sample.image for sample in samples])
-        with torch.no_grad():
-            scores.append(classifier.scores(images.to(classifier.device)))
-    return torch.cat(scores).std(dim=0, correction=0).clamp(min=1e-6)
+    return torch.cat(list(dataset_scores(classifier, dataset, limit=n_images))).std(dim=0, correction=0).clamp(min=1e-6)

@@ -3,13 +3,10 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-import torch
 from tqdm import tqdm
 
-from ...datasets import Dataset, sample_batches
-from ..classifiers import Classifier
-
-_BATCH = 32
+from ...datasets import Dataset
+from ..classifiers import Classifier, dataset_scores
 
 
 def predicted_classes(classifier: Classifier, dataset: Dataset, *, progress: bool = False) -> list[int]:
@@ -22,11 +19,9 @@ def predicted_classes(classifier: Classifier, dataset: Dataset, *, progress: boo
     """
     classes: list[int] = []
     with tqdm(total=len(dataset), desc="predicting classes", unit="image", disable=not progress) as bar:
-        for samples in sample_batches(dataset, _BATCH):
-            images = torch.stack([sample.image for sample in samples])
-            with torch.no_grad():
-                classes += classifier.scores(images.to(classifier.device)).argmax(dim=1).tolist()
-            bar.update(len(samples))
+        for scores in dataset_scores(classifier, dataset):
+            classes += scores.argmax(dim=1).tolist()
+            bar.update(len(scores))
     return classes
 
 
