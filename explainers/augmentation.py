@@ -9,27 +9,34 @@ from torch.nn.functional import affine_grid, grid_sample, interpolate
 
 from .fills import FillName, filled
 
-AugmentName = Literal["camera", "photo", "flips", "mirror", "none"]
+AugmentName = Literal["dermoscope", "camera", "photo", "flips", "mirror", "none"]
 """Names of augmentations.
 
 ``photo``: any rotation, mirror image, shift, scale and lighting, as between photographs of one thing; ``camera``: the
-same, wider, and another tone curve, as between cameras; ``flips``: mirror images and quarter turns; ``mirror``:
-left-right; ``none``.
+same, wider, and another tone curve, as between cameras; ``dermoscope``: as ``camera``, and half of the images as
+through a round aperture with dark corners; ``flips``: mirror images and quarter turns; ``mirror``: left-right;
+``none``.
 """
 
 
 class _Range(NamedTuple):
-    """How far photographs of one thing differ: a factor of size and of gamma, and shares of the rest."""
+    """How far photographs of one thing differ: a factor of size and of gamma, and shares of the rest.
+
+    ``aperture`` is the share of the images that are seen through one.
+    """
 
     scale: float
     shift: float
     light: float
     tint: float
     gamma: float
+    aperture: float = 0.0
 
 
 _PHOTO = _Range(scale=1.4, shift=0.15, light=0.25, tint=0.08, gamma=1.0)
 _CAMERA = _Range(scale=2.0, shift=0.2, light=0.4, tint=0.2, gamma=1.6)
+_DERMOSCOPE = _CAMERA._replace(aperture=0.5)
+_PHOTOGRAPHIC = {"photo": _PHOTO, "camera": _CAMERA, "dermoscope": _DERMOSCOPE}
 _REMOVED: tuple[FillName, ...] = ("mean", "blur", "noise")
 
 
@@ -37,16 +44,17 @@ def augmented(images: Tensor, kind: AugmentName, *, generator: torch.Generator |
     """Vary a batch.
 
     Args:
-        images: float32 (B, C, H, W) in [0, 1].
+        images: float32 (B, C, H, W) in [0, 1], on any device.
         kind: Which variations.
         generator: Source of randomness, on the CPU; None for the global one.
 
     Returns:
-        float32 (B, C, H, W) in [0, 1].
+        float32 (B, C, H, W) in [0, 1], on the images' device.
     """
-    if kind in ("photo", "camera"):
-        most = _PHOTO if kind == "photo" else _CAMERA
-        return _relit(_moved(images, most, generator), most, generator)
+    most = _PHOTOGRAPHIC.get(kind)
+    if most is not None:
+        images = _relit(_moved(images, most, generator), most, generator)
+        return _through_apertures(images, most.aperture, generator) if most.aperture else images
     if kind != "none" and torch.rand((), generator=generator) < 0.5:
         images = images.flip(-1)
     if kind == "flips":
@@ -95,20 +103,41 @@ def _moved(images: Tensor, most: _Range, generator: torch.Generator | None) -> T
     theta = torch.stack(
         [torch.stack([mirror * cosine, -sine, shift[:, 0]], 1), torch.stack([mirror * sine, cosine, shift[:, 1]], 1)], 1
     )
-    grid = affine_grid(theta, list(images.shape), align_corners=False)
+    grid = affine_grid(theta.to(images.device), list(images.shape), align_corners=False)
     return grid_sample(images, grid, padding_mode="reflection", align_corners=False)
 
 
 def _relit(images: Tensor, most: _Range, generator: torch.Generator | None) -> Tensor:
     n, channels = images.shape[:2]
 
+    def draw(n_channels: int = 1) -> Tensor:
+        return 2 * torch.rand(n, n_channels, 1, 1, generator=generator).to(images.device) - 1
+
     def factor(share: float, n_channels: int = 1) -> Tensor:
-        return 1 + share * (2 * torch.rand(n, n_channels, 1, 1, generator=generator) - 1)
+        return 1 + share * draw(n_channels)
 
     if most.gamma > 1:
-        images = images**most.gamma ** (2 * torch.rand(n, 1, 1, 1, generator=generator) - 1)
+        images = images**most.gamma ** draw()
     gray = images.mean(dim=1, keepdim=True)
     saturated = gray + (images - gray) * factor(most.light)
     middle = saturated.mean(dim=(1, 2, 3), keepdim=True)
     contrasted = middle + (saturated - middle) * factor(most.light)
     return (contrasted * factor(most.light) * factor(most.tint, channels)).clamp(0, 1)
+
+
+def _through_apertures(images: Tensor, share: float, generator: torch.Generator | None) -> Tensor:
+    """A share of the images through a round hole, 0.8 to 1.4 of the shorter side across, its edge sharp or soft."""
+    n, _, height, width = images.shape
+    half = min(height, width) / 2
+    y = (torch.arange(height) + 0.5 - height / 2)[:, None] / half
+    x = (torch.arange(width) + 0.5 - width / 2) / half
+
+    def draw(least: float, most: float) -> Tensor:
+        return least + (most - least) * torch.rand(n, 1, 1, generator=generator)
+
+    across, along = 0.12 * torch.randn(2, n, 1, 1, generator=generator)
+    inside = torch.sigmoid((draw(0.8, 1.4) - torch.hypot(x - across, y - along)) / draw(0.02, 0.15))
+    darkest = draw(0.0, 0.25)
+    light = darkest + (1 - darkest) * inside
+    light = torch.where(draw(0.0, 1.0) < share, light, torch.ones_like(light))
+    return images * light[:, None].to(images.device)

@@ -78,7 +78,7 @@ def distil(
     ):
         for batch in batches:
             generator = stream(seed, state.step)
-            images = to_device(augmented(batch, variation, generator=generator), device, learns=False)
+            images = to_device(augmented(batch.to(device), variation, generator=generator), device, learns=False)
             loss = _distance(student, members, teacher, images, settings=settings, generator=generator)
             loss_now = float(loss.detach())
             check_finite(loss_now, what="the joined decoder's loss", step=state.step + 1, settings=settings)

@@ -89,7 +89,7 @@ def train_decoder(
         while state.step < settings.steps and state.stale < settings.patience:
             generator = stream(seed, state.step)
             area_weight = _anneal(network, settings, state.step)
-            images = augmented(next(batches), settings.augment, generator=generator)
+            images = augmented(next(batches).to(teacher.classifier.device), settings.augment, generator=generator)
             terms, has_area = judge(network, teacher, images, settings=settings, generator=generator)
             loss = terms.loss(area_weight=area_weight, leakage_weight=settings.leakage_weight, has_area=has_area)
             kept = f"; step {state.curve[-1]['step']} is kept in {checkpoint}" if checkpoint and state.curve else ""

@@ -32,7 +32,7 @@ def test_range_and_shape_stay_and_the_generator_decides(kind):
     assert float(one.max()) <= 1
 
 
-@pytest.mark.parametrize("kind", ["photo", "camera"])
+@pytest.mark.parametrize("kind", ["photo", "camera", "dermoscope"])
 def test_photographs_of_a_batch_are_varied_one_by_one(kind):
     same = images(1).expand(6, -1, -1, -1)
     varied = augmented(same, kind, generator=torch.Generator().manual_seed(0))
@@ -53,6 +53,23 @@ def test_cameras_differ_more_than_photographs():
         return float(augmented(plain, kind, generator=torch.Generator().manual_seed(2)).mean(dim=(1, 2, 3)).std())
 
     assert spread("camera") > 1.5 * spread("photo")
+
+
+def test_half_of_a_dermoscope_s_images_are_dark_around_a_bright_centre():
+    plain, generator = torch.full((400, 3, 30, 40), 0.5), torch.Generator()
+    without = augmented(plain, "camera", generator=generator.manual_seed(3))
+    light = augmented(plain, "dermoscope", generator=generator.manual_seed(3)) / without
+    assert float(light.max()) <= 1 + 1e-6
+    corners = light[:, :, :: light.shape[2] - 1, :: light.shape[3] - 1]
+    is_dark = (corners < 0.999).flatten(1).all(dim=1)
+    assert int(is_dark.sum()) == pytest.approx(200, abs=40)
+    assert torch.equal(light[~is_dark], torch.ones_like(light[~is_dark]))
+    seen, centres = corners[is_dark], light[is_dark][:, :, 14:16, 19:21]
+    assert float(centres.mean()) > 0.98
+    assert float(seen.mean()) < 0.4
+    # A hole and not a frame: as far from the middle along the long side as along the short one.
+    along, across = light[is_dark][:, 0, 15, 5], light[is_dark][:, 0, 0, 20]
+    assert float(along.mean()) == pytest.approx(float(across.mean()), abs=0.05)
 
 
 def test_parts_are_removed_from_a_share_of_the_images():

@@ -1,11 +1,13 @@
 """The contract on a GPU: same answers, same cleanliness."""
 
 from collections.abc import Iterator
+from typing import get_args
 
 import pytest
 import torch
 
 from xaibench.explainers import CONTROLS, EXPLAINERS, Architecture, Classifier, NemtExplainer
+from xaibench.explainers.augmentation import AugmentName, augmented
 from xaibench.explainers.randomness import preserved_random_state
 
 pytestmark = [
@@ -99,6 +101,16 @@ def test_nemt_is_fitted_on_a_gpu(make_classifier, blobs, make_batch, untouched, 
     assert torch.equal(scores, classifier.scores(batch.images))
     explainer.save(tmp_path / "decoder")
     assert torch.equal(batch.explained_by(NemtExplainer.load(tmp_path / "decoder", classifier)), maps)
+
+
+@pytest.mark.parametrize("kind", get_args(AugmentName))
+def test_images_are_varied_on_a_gpu_as_on_a_cpu(kind):
+    images = torch.rand(6, 3, 40, 56, generator=torch.Generator().manual_seed(0))
+    wanted = augmented(images, kind, generator=torch.Generator().manual_seed(1))
+    found = augmented(images.cuda(), kind, generator=torch.Generator().manual_seed(1))
+    assert found.device.type == "cuda"
+    # A place between two pixels may be read from the other side of an edge of the sampled grid.
+    assert float((found.cpu() - wanted).abs().mean()) < 1e-4
 
 
 def test_a_classifier_is_trained_on_a_gpu(blobs):
