@@ -128,16 +128,15 @@ def _relit(images: Tensor, most: _Range, generator: torch.Generator | None) -> T
 def _through_apertures(images: Tensor, share: float, generator: torch.Generator | None) -> Tensor:
     """A share of the images through a round hole, 0.8 to 1.4 of the shorter side across, its edge sharp or soft."""
     n, _, height, width = images.shape
-    half = min(height, width) / 2
-    y = (torch.arange(height) + 0.5 - height / 2)[:, None] / half
-    x = (torch.arange(width) + 0.5 - width / 2) / half
+    half, device = min(height, width) / 2, images.device
+    y = (torch.arange(height, device=device) + 0.5 - height / 2)[:, None] / half
+    x = (torch.arange(width, device=device) + 0.5 - width / 2) / half
 
     def draw(least: float, most: float) -> Tensor:
-        return least + (most - least) * torch.rand(n, 1, 1, generator=generator)
+        return least + (most - least) * torch.rand(n, 1, 1, generator=generator).to(device)
 
-    across, along = 0.12 * torch.randn(2, n, 1, 1, generator=generator)
+    across, along = 0.12 * torch.randn(2, n, 1, 1, generator=generator).to(device)
     inside = torch.sigmoid((draw(0.8, 1.4) - torch.hypot(x - across, y - along)) / draw(0.02, 0.15))
     darkest = draw(0.0, 0.25)
     light = darkest + (1 - darkest) * inside
-    light = torch.where(draw(0.0, 1.0) < share, light, torch.ones_like(light))
-    return images * light[:, None].to(images.device)
+    return images * torch.where(draw(0.0, 1.0) < share, light, 1.0)[:, None]
