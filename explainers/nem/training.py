@@ -57,6 +57,7 @@ def train_decoder(
         InputError: If the loss becomes not a number; the checkpoint keeps the last good state.
     """
     checkpoint, started = request.checkpoint, perf_counter()
+    device = teacher.classifier.device
     indices, held_out = _split(request, settings=settings, seed=seed)
     optimizer = decoder_optimizer(network, settings)
     schedule = one_cycle(optimizer, learning_rate=settings.learning_rate, steps=settings.steps)
@@ -75,7 +76,7 @@ def train_decoder(
     )
     network.train()
     with (
-        closing(loaded(request.dataset, plan, ahead=teacher.classifier.device.type == "cuda")) as batches,
+        closing(loaded(request.dataset, plan, ahead=device.type == "cuda")) as batches,
         frozen_parameters(teacher.classifier),
         counted_passes(teacher.classifier, into=state),
         tqdm(
@@ -89,7 +90,7 @@ def train_decoder(
         while state.step < settings.steps and state.stale < settings.patience:
             generator = stream(seed, state.step)
             area_weight = _anneal(network, settings, state.step)
-            images = augmented(next(batches).to(teacher.classifier.device), settings.augment, generator=generator)
+            images = augmented(next(batches).to(device), settings.augment, generator=generator)
             terms, has_area = judge(network, teacher, images, settings=settings, generator=generator)
             loss = terms.loss(area_weight=area_weight, leakage_weight=settings.leakage_weight, has_area=has_area)
             kept = f"; step {state.curve[-1]['step']} is kept in {checkpoint}" if checkpoint and state.curve else ""
