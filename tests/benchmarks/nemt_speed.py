@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from xaibench.benchmark.cli.options import KeyValue
 from xaibench.benchmark.clock import device_name, timed
 from xaibench.benchmark.cpu import prepare_cpu
 from xaibench.benchmark.runner import choose_device
@@ -40,7 +41,7 @@ def measure(model: str, arguments: argparse.Namespace, device: torch.device) -> 
         std=network.std,
         image_size=arguments.size,
     ).to(device)
-    explainer = NemtExplainer(classifier, steps=1, batch_size=2)
+    explainer = NemtExplainer(classifier, steps=1, batch_size=2, **dict(arguments.param))
     explainer.fit(SyntheticLesions(split="train", n_images=2, image_size=arguments.size))
     images = torch.rand(arguments.batch, 3, arguments.size, arguments.size, device=device)
 
@@ -80,6 +81,14 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", default=["tf_efficientnet_lite0", "resnet50"], help="timm models")
+    parser.add_argument(
+        "-p",
+        "--param",
+        action="append",
+        default=[],
+        type=lambda text: KeyValue().convert(text, None, None),
+        help="setting of NEMt, key=value as in `xaibench fit nemt`; repeatable",
+    )
     parser.add_argument("--rivals", nargs="*", default=[], choices=list(RIVALS), help="rivals to time as well")
     parser.add_argument("--rival-images", type=int, default=1, help="images that rivals explain")
     parser.add_argument("--size", type=int, default=224, help="image side in pixels")
