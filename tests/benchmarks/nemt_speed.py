@@ -9,6 +9,7 @@ import argparse
 from statistics import median
 from typing import Any
 
+import click
 import torch
 from torch import Tensor
 
@@ -77,6 +78,14 @@ def measure(model: str, arguments: argparse.Namespace, device: torch.device) -> 
         )
 
 
+def setting(text: str) -> tuple[str, Any]:
+    """One setting of NEMt, as `xaibench fit` reads it."""
+    try:
+        return KeyValue().convert(text, None, None)
+    except click.UsageError as error:
+        raise argparse.ArgumentTypeError(error.message) from error
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -86,7 +95,7 @@ def main() -> None:
         "--param",
         action="append",
         default=[],
-        type=lambda text: KeyValue().convert(text, None, None),
+        type=setting,
         help="setting of NEMt, key=value as in `xaibench fit nemt`; repeatable",
     )
     parser.add_argument("--rivals", nargs="*", default=[], choices=list(RIVALS), help="rivals to time as well")
