@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -11,6 +12,7 @@ from ..memory_layout import to_device
 from .levels import draw_levels, level_masks
 from .network import MaskNetwork
 from .objective import ObjectiveTerms
+from .patterns import with_patterns
 from .removal import draw_removals
 from .settings import DecoderTraining
 from .teachers import Teacher
@@ -59,7 +61,12 @@ def judge(
             silences=partial(teacher.silenced, question),
             generator=generator,
         )
-        return teacher.terms(question, images=images, masks=masks, fill=fill), ~is_ranked
+        if not settings.patterns:
+            return teacher.terms(question, images=images, masks=masks, fill=fill), ~is_ranked
+        fill, is_pattern = with_patterns(teacher, question, fill, images=images, logits=logits, generator=generator)
+        terms = teacher.terms(question, images=images, masks=masks, fill=fill)
+        # Amid a pattern that speaks for something else no small region holds a class that nothing speaks for.
+        return replace(terms, preservation=terms.preservation * ~is_pattern), ~is_ranked
 
 
 @contextmanager

@@ -47,6 +47,7 @@ class NemtExplainer(NemExplainer):
         random_target_share: float = 0.15,
         balance_targets: bool = False,
         removals: tuple[RemovalName, ...] = ("mean", "mean", "blur", "noise", "noise", "other"),
+        patterns: bool = False,
         augment: AugmentName = "flips",
         patience: int = 8,
         validation_images: int = 128,
@@ -79,6 +80,7 @@ class NemtExplainer(NemExplainer):
             random_target_share: See there.
             balance_targets: See there.
             removals: See there.
+            patterns: See there.
             augment: See there.
             patience: See there.
             validation_images: See there.
@@ -116,6 +118,7 @@ class NemtExplainer(NemExplainer):
             random_target_share=random_target_share,
             balance_targets=balance_targets,
             removals=removals,
+            patterns=patterns,
             augment=augment,
             patience=patience,
             validation_images=validation_images,

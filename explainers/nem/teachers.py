@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ...datasets import Dataset, Task
 from ..classifiers import Classifier, output_spread
+from ..fills import blur_fill, mean_color_fill
 from ..memory_layout import to_device
 from .balance import balanced_indices, predicted_classes
 from .objective import (
@@ -78,6 +79,10 @@ class Teacher(ABC):
             own: int64 (B,), which of them is each image's.
         """
         return torch.ones_like(question.present)
+
+    def answers_without_content(self, question: Question, images: Tensor) -> Tensor:
+        """Whether an image's target is what the classifier answers for want of evidence, bool (B,); here never."""
+        return torch.zeros_like(question.present)
 
     @abstractmethod
     def terms(self, question: Question, *, images: Tensor, masks: Tensor, fill: Tensor) -> ObjectiveTerms:
@@ -150,6 +155,23 @@ class ScoreTeacher(Teacher):
         with torch.no_grad():
             without_image = target_scores(self.classifier.scores(fills).float()[own], question.targets)
         return without_image <= self._weak(self.classifier.scores_from_logits(question.clean), question.targets)
+
+    def answers_without_content(self, question: Question, images: Tensor) -> Tensor:
+        """Whether mean colour or the blurred image leaves the target; see `Teacher.answers_without_content`.
+
+        Of several classes one must win, also where there is nothing to see. A classifier of labels or values is free
+        to answer that there is nothing: there, never.
+        """
+        if self.classifier.task is not Task.MULTICLASS:
+            return super().answers_without_content(question, images)
+        plain = torch.cat([mean_color_fill(images[:1], self.classifier.mean), blur_fill(images).clamp_(0, 1)])
+        with torch.no_grad():
+            scores = self.classifier.scores(to_device(plain, images.device, learns=False)).float()
+        by_mean = target_scores(scores[:1].expand(len(images), -1), question.targets)
+        by_blur = target_scores(scores[1:], question.targets)
+        return torch.maximum(by_mean, by_blur) > self._weak(
+            self.classifier.scores_from_logits(question.clean), question.targets
+        )
 
     def _weak(self, scores: Tensor, targets: Tensor) -> Tensor:
         """Score up to which each image's target counts as weaker elsewhere, (B,)."""

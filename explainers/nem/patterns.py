@@ -1,0 +1,81 @@
+"""What is asked about a class that a classifier answers for want of evidence: what another image's pattern changes."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+from ..memory_layout import to_device
+from .teachers import Question, Teacher
+
+# Side of a patch as a share of the image's shorter side: small enough to lie within what it is taken from.
+_PATCH_SHARE = 0.25
+
+
+def with_patterns(
+    teacher: Teacher, question: Question, fill: Tensor, *, images: Tensor, logits: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Fills, with the pattern of another image for classes that are answered for want of evidence.
+
+    Args:
+        teacher: Knows the classifier's answers.
+        question: What is asked about B images.
+        fill: (B, C, H, W) in [0, 1], what removed pixels would become.
+        images: (B, C, H, W) in [0, 1].
+        logits: (B, H, W), where each image's evidence lies; no gradient goes there.
+        generator: Source of randomness, on the CPU.
+
+    Returns:
+        (B, C, H, W) in [0, 1], and bool (B,): which of them are patterns.
+    """
+    is_pattern = teacher.answers_without_content(question, images) & question.weaker.any(dim=1)
+    if not is_pattern.any():
+        return fill, is_pattern
+    patterns = draw_patterns(images, logits=logits, weaker=question.weaker, generator=generator)
+    mixed = torch.where(is_pattern[:, None, None, None], patterns, fill)
+    return to_device(mixed, images.device, learns=False), is_pattern
+
+
+def repeated_patches(images: Tensor, logits: Tensor) -> Tensor:
+    """The patch of each image on which its mask lies most, mirrored again and again over the whole image.
+
+    What speaks for something in the image then speaks for it everywhere: no pixel of another image hides it by where
+    it lies.
+
+    Args:
+        images: (B, C, H, W).
+        logits: (B, H, W), where each image's evidence lies.
+
+    Returns:
+        (B, C, H, W).
+    """
+    height, width = images.shape[-2:]
+    side = max(1, round(_PATCH_SHARE * min(height, width)))
+    inside = avg_pool2d(torch.sigmoid(2 * logits)[:, None], side, stride=1)[:, 0]
+    best = inside.flatten(1).argmax(dim=1)
+    rows = _there_and_back(height, side).to(images.device) + (best // inside.shape[2])[:, None]
+    columns = _there_and_back(width, side).to(images.device) + (best % inside.shape[2])[:, None]
+    which = torch.arange(len(images), device=images.device)[:, None, None, None]
+    channels = torch.arange(images.shape[1], device=images.device)[None, :, None, None]
+    return images[which, channels, rows[:, None, :, None], columns[:, None, None, :]]
+
+
+def draw_patterns(images: Tensor, *, logits: Tensor, weaker: Tensor, generator: torch.Generator) -> Tensor:
+    """For each image the pattern of another one of the batch in which its target is weaker.
+
+    Args:
+        images: (B, C, H, W) in [0, 1].
+        logits: (B, H, W), where each image's evidence lies; no gradient goes there.
+        weaker: bool (B, B): whether the target of the row's image is weaker in the column's image.
+        generator: Source of randomness, on the CPU.
+
+    Returns:
+        (B, C, H, W) in [0, 1]; where there is no such image, the pattern is that of the first.
+    """
+    partners = (torch.rand(len(images), len(images), generator=generator).to(images.device) * weaker).argmax(dim=1)
+    return repeated_patches(images[partners], logits.detach()[partners])
+
+
+def _there_and_back(length: int, side: int) -> Tensor:
+    """0 … side - 1, back to 0, and so on, int64 (length,)."""
+    places = torch.arange(length) % (2 * side)
+    return torch.where(places < side, places, 2 * side - 1 - places)
