@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from ..memory_layout import to_device
+from .removal import draw_partners
 from .teachers import Question, Teacher
 
 # Side of a patch as a share of the image's shorter side: small enough to lie within what it is taken from.
@@ -71,7 +72,7 @@ def draw_patterns(images: Tensor, *, logits: Tensor, weaker: Tensor, generator: 
     Returns:
         (B, C, H, W) in [0, 1]; where there is no such image, the pattern is that of the first.
     """
-    partners = (torch.rand(len(images), len(images), generator=generator).to(images.device) * weaker).argmax(dim=1)
+    partners = draw_partners(weaker, generator)
     return repeated_patches(images[partners], logits.detach()[partners])
 
 

@@ -44,7 +44,7 @@ def draw_removals(
         (B, C, H, W) in [0, 1].
     """
     chosen = torch.randint(len(names), (len(images),), generator=generator)
-    partners = (torch.rand(len(images), len(images), generator=generator).to(images.device) * weaker).argmax(dim=1)
+    partners = draw_partners(weaker, generator)
     seeds = torch.randint(2**31, (len(images),), generator=generator)
     fill = torch.empty_like(images)
     for index, name in enumerate(names):
@@ -65,3 +65,14 @@ def draw_removals(
     own = torch.where(is_mean, 0, (~is_mean).cumsum(dim=0)).to(images.device)
     paired = (is_other | ~silences(distinct, own)) & weaker.any(dim=1)
     return torch.where(paired[:, None, None, None], images[partners], fill)
+
+
+def draw_partners(weaker: Tensor, generator: torch.Generator) -> Tensor:
+    """For each image another one in which its target is weaker, any such one as likely, int64 (B,).
+
+    Args:
+        weaker: bool (B, B), whether the target of the row's image is weaker in the column's image. A row without one
+            gets the first image.
+        generator: Source of randomness, on the CPU.
+    """
+    return (torch.rand(weaker.shape, generator=generator).to(weaker.device) * weaker).argmax(dim=1)

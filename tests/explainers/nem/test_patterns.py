@@ -101,7 +101,6 @@ def judged(classifier, blobs, *, patterns):
     """Terms of a batch whose every image is asked for an area, and the teacher's verdict on them."""
     explainer = NemtExplainer(classifier, **QUICK)
     network = explainer._build()
-    teacher = ScoreTeacher(classifier, random_target_share=0.0)
     images = torch.stack([blobs[index].image for index in range(6)])
     settings = DecoderTraining(
         ranking_share=0.0, random_target_share=0.0, removals=("noise", "other"), patterns=patterns
@@ -117,7 +116,7 @@ def judged(classifier, blobs, *, patterns):
     listener = Listener(classifier, random_target_share=0.0)
     terms, _ = judge(network, listener, images, settings=settings, generator=stream(0, 0))
     question, fill, before = seen[0]
-    return terms, before, fill, teacher.answers_without_content(question, images) & question.weaker.any(dim=1)
+    return terms, before, fill, listener.answers_without_content(question, images) & question.weaker.any(dim=1)
 
 
 @pytest.fixture
@@ -143,21 +142,20 @@ def test_a_class_without_evidence_need_not_be_kept_amid_a_pattern(answers_nothin
     assert torch.equal(changed, is_pattern)
 
 
-def test_such_a_class_is_taught_otherwise_in_a_fit(answers_nothing, make_blobs):
-    blobs, weights = make_blobs(n_images=6), []
-    for patterns in (False, True):
-        explainer = NemtExplainer(answers_nothing, **QUICK, patterns=patterns)
-        explainer.fit(blobs)
-        weights.append(explainer._network.state_dict())
-    assert not all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
-
-
-@pytest.mark.parametrize("task", [Task.MULTILABEL, Task.REGRESSION])
-def test_labels_and_values_are_taught_as_without_patterns(make_classifier, make_blobs, task):
-    classifier, blobs = make_classifier(task=task), make_blobs(n_images=12)
+def is_taught_alike(classifier, blobs) -> bool:
+    """Whether fits with and without patterns end with the same weights."""
     weights = []
     for patterns in (False, True):
         explainer = NemtExplainer(classifier, **QUICK, patterns=patterns)
         explainer.fit(blobs)
         weights.append(explainer._network.state_dict())
-    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    return all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_such_a_class_is_taught_otherwise_in_a_fit(answers_nothing, make_blobs):
+    assert not is_taught_alike(answers_nothing, make_blobs(n_images=6))
+
+
+@pytest.mark.parametrize("task", [Task.MULTILABEL, Task.REGRESSION])
+def test_labels_and_values_are_taught_as_without_patterns(make_classifier, make_blobs, task):
+    assert is_taught_alike(make_classifier(task=task), make_blobs(n_images=12))
