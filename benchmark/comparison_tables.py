@@ -45,23 +45,28 @@ def break_even_table(records: Sequence[dict[str, Any]], fits: Sequence[dict[str,
     header = ["fitted", "passes", *rivals]
     cells = []
     for fit in fitted:
-        own = costs[fit["explainer"]]["explain_seconds_per_image"]
-        images = [
-            break_even_images(
-                fit_seconds=fit["fit_seconds"],
-                own_seconds=own,
-                rival_seconds=costs[name]["explain_seconds_per_image"],
-            )
-            for name in rivals
-        ]
-        shown = ["never" if n is None else f"{n:,}" for n in images]
+        own = costs[fit["explainer"]]
+        shown = [_break_even(own, costs[name]) for name in rivals]
         cells.append([fit["explainer"], f"{fit.get('fit_forward_passes', 0):,}", *shown])
+    elsewhere = any(costs[fit["explainer"]]["fit_device"] for fit in fitted)
+    note = " (–: fitted on another kind of device, whose seconds do not compare)" if elsewhere else ""
     if len(rivals) > _MOST_RIVALS:
         header, *cells = [list(column) for column in zip(header, *cells, strict=True)]
     return [
         "",
         "Images after which a fit has paid off against a rival that needs none, by the times above, and its cost in "
-        "passes of one image through the classifier:",
+        f"passes of one image through the classifier{note}:",
         "",
         *(f"| {' | '.join(row)} |" for row in (header, ["---", *["---:"] * (len(header) - 1)], *cells)),
     ]
+
+
+def _break_even(own: dict[str, Any], rival: dict[str, Any]) -> str:
+    if own["fit_device"]:
+        return "–"
+    images = break_even_images(
+        fit_seconds=own["fit_seconds"],
+        own_seconds=own["explain_seconds_per_image"],
+        rival_seconds=rival["explain_seconds_per_image"],
+    )
+    return "never" if images is None else f"{images:,}"

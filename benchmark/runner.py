@@ -219,6 +219,7 @@ def _manifest(bench: Workbench, ids: list[str], *, fits: list[dict[str, Any]], l
             "python": platform.python_version(),
             "platform": platform.system(),
             "device": device_name(bench.device),
+            "device_type": bench.device.type,
             "threads": torch.get_num_threads(),
             "cpus": os.cpu_count(),
         },

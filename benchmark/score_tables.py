@@ -122,7 +122,8 @@ def _cost_cells(row: Row) -> list[str]:
     first = next(iter(row.values()))
     if first["forward_ratio"] is None:
         return ["–", "–", "–"]
-    fit = f"{first['fit_seconds']:.0f}" if first["fit_seconds"] else ""
+    where = f" ({first['fit_device']})" if first["fit_device"] else ""
+    fit = f"{first['fit_seconds']:.0f}{where}" if first["fit_seconds"] else ""
     return [f"{1000 * first['explain_seconds_per_image']:.2f}", f"{first['forward_ratio']:.2f}", fit]
 
 

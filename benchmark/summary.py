@@ -122,9 +122,11 @@ def summarize_run(store: RunStore, *, by: Stratification | None = None) -> pd.Da
         by: What cases are divided by, or None for all cases together.
 
     Returns:
-        `summarize_scores` with timing columns, ``fit_seconds`` (0: no fit) and ``ignores_target`` (whether the maps for
-        the target and for another output rank alike in every case; missing where no metric asked). With ``by``, one
-        such table per stratum, the stratum (``correct`` or ``wrong``) in the first column; ranks hold within a stratum.
+        `summarize_scores` with timing columns, ``fit_seconds`` (0: no fit), ``fit_device`` (where that was another kind
+        of device than explains here, ``cuda`` or ``cpu``, so that seconds do not compare) and ``ignores_target``
+        (whether the maps for the target and for another output rank alike in every case; missing where no metric
+        asked). With ``by``, one such table per stratum, the stratum (``correct`` or ``wrong``) in the first column;
+        ranks hold within a stratum.
 
     Raises:
         InputError: If the folder holds no run, or no case belongs to a stratum.
@@ -148,17 +150,23 @@ def _summarized(store: RunStore, rows: pd.DataFrame) -> pd.DataFrame:
     oracles = manifest.get("oracles", ["oracle"])
     scores = summarize_scores(rows, higher_is_better=directions, oracles=oracles)
     merged = scores.merge(summarize_timings(store.timing_frame()), on=_KEYS[:3], how="left")
-    fits: dict[tuple[str, str], Any] = {
-        (fit["classifier"], fit["explainer"]): fit["fit_seconds"] for fit in manifest["fits"]
+    fits: dict[tuple[str, str], dict[str, Any]] = {
+        (fit["classifier"], fit["explainer"]): fit for fit in manifest["fits"]
     }
-    merged["fit_seconds"] = [
-        fits.get((classifier, explainer), 0.0)
-        for classifier, explainer in zip(merged["classifier"], merged["explainer"], strict=True)
-    ]
+    own = [fits.get(key, {}) for key in zip(merged["classifier"], merged["explainer"], strict=True)]
+    merged["fit_seconds"] = [fit.get("fit_seconds", 0.0) for fit in own]
+    merged["fit_device"] = [_other_device(fit, manifest) for fit in own]
     asking = [m["name"] for m in manifest["metrics"] if m.get("type", m["name"]) in _OTHER_OUTPUT_METRICS]
     ignoring = _ignoring_target(rows[rows["metric"].isin(asking)])
     merged["ignores_target"] = [ignoring.get(key) for key in merged[_KEYS[:3]].itertuples(index=False, name=None)]
     return merged
+
+
+def _other_device(fit: dict[str, Any], manifest: dict[str, Any]) -> str | None:
+    """The kind of device of a fit, where it is known and is not the kind that the run computes on."""
+    here = manifest["environment"].get("device_type")  # runs of earlier versions do not say
+    there: str | None = fit.get("fit_device")
+    return None if here is None or there == here else there
 
 
 def _ignoring_target(rows: pd.DataFrame) -> dict[tuple[Any, ...], bool]:

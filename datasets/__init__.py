@@ -9,6 +9,7 @@ from .ham10000 import HAM10000
 from .hashing import fingerprint, tensors_fingerprint
 from .image_files import read_image
 from .image_folder import ImageFolder
+from .in_memory import InMemory
 from .medmnist import MedMnist
 from .radiographs import SyntheticRadiographs
 from .registry import DATASETS
@@ -26,6 +27,7 @@ __all__ = [
     "DatasetInfo",
     "DigitsGrid",
     "ImageFolder",
+    "InMemory",
     "InputError",
     "MaskKind",
     "MedMnist",

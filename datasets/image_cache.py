@@ -12,6 +12,7 @@ import PIL
 import torch
 from torch import Tensor
 
+from .eight_bits import compact, restored
 from .errors import InputError
 from .hashing import fingerprint
 
@@ -64,18 +65,12 @@ def _load(path: Path) -> Tensor | None:
     except (OSError, ValueError, EOFError):
         # Absent, or cut off when a disk was full: it is read and stored again.
         return None
-    if values.dtype == np.uint8:
-        values = values.astype(np.float32) / np.float32(255.0)
-    return torch.from_numpy(values)
+    return restored(torch.from_numpy(values))
 
 
 def _store(path: Path, image: Tensor) -> None:
-    values = image.numpy()
-    # Most images have 256 values: a quarter of the bytes, and exactly the same numbers.
-    small = np.round(values * np.float32(255.0)).astype(np.uint8)
-    exact = bool((small.astype(np.float32) / np.float32(255.0) == values).all())
     content = io.BytesIO()
-    np.save(content, small if exact else values, allow_pickle=False)
+    np.save(content, compact(image).numpy(), allow_pickle=False)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # A name of its own per writer, then one step: readers see the whole file or none.

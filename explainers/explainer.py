@@ -100,7 +100,7 @@ class Explainer(ABC):
 
     @property
     def fit_record(self) -> dict[str, Any] | None:
-        """What is known of the fit (data, settings, curve, ``fit_seconds``), or None where nothing is learned."""
+        """What is known of the fit (data, settings, curve, ``fit_seconds``, …), or None where nothing is learned."""
         return None
 
     @final

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self, final
 import torch
 from torch import Tensor
 
-from ..datasets import Dataset, InputError, fingerprint
+from ..datasets import Dataset, InMemory, InputError, fingerprint
 from .artefact import load_artefact, save_artefact
 from .classifiers import Classifier, checkpoint_path
 from .explainer import Explainer, preserved_traces
@@ -23,7 +23,7 @@ class FitRequest:
     """What a fit is given.
 
     Attributes:
-        dataset: Training images of one size and of the classifier's channels, at least one.
+        dataset: Training images of one size and of the classifier's channels, at least one, without annotated regions.
         validation: Images for choosing what to keep, or None.
         checkpoint: File in which an unfinished fit is kept, or None. A fit of several trainings keeps each in a part
             (`FitRequest.part`).
@@ -72,7 +72,7 @@ class FittedExplainer(Explainer):
 
     @property
     def fit_record(self) -> dict[str, Any] | None:
-        """Data, settings, curve and ``fit_seconds`` of the fit, or None before."""
+        """Data, settings, curve, ``fit_seconds`` and ``fit_device`` (``cpu``, ``cuda``) of the fit, or None before."""
         return self._record
 
     @final
@@ -111,7 +111,11 @@ class FittedExplainer(Explainer):
             }
         )
         request = FitRequest(
-            dataset=dataset, validation=validation, checkpoint=checkpoint, identity=identity, progress=progress
+            dataset=InMemory(dataset),
+            validation=None if validation is None else InMemory(validation),
+            checkpoint=checkpoint,
+            identity=identity,
+            progress=progress,
         )
         with seeded(self.seed), preserved_traces(self.classifier):
             tensors, facts = self._fit(request)
@@ -124,6 +128,7 @@ class FittedExplainer(Explainer):
             "settings": self._settings(),
             "seed": self.seed,
             **facts,
+            "fit_device": self.classifier.device.type,
             "fit_seconds": earlier_seconds + time.perf_counter() - started,
         }
         if checkpoint is not None:

@@ -11,7 +11,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from ...datasets import Dataset, InputError, Sample, Task, sample_batches
+from ...datasets import Dataset, InMemory, InputError, Sample, Task, sample_batches
 from ..augmentation import AugmentName, augmented, partly_removed
 from ..memory_layout import to_device
 from ..randomness import seeded
@@ -35,7 +35,7 @@ class ClassifierTraining:
         class_weights: Weight classes (multiclass) by the inverse of their frequency, or present labels (multilabel) by
             negatives per positive. Without it a network that sees nothing answers the most frequent class, and that
             class needs no evidence that an explainer could find.
-        workers: Processes that load images; 0 loads in this one.
+        workers: Processes that load images in every epoch anew; 0 loads in this one, and keeps what fits in memory.
         seed: Seed of initial weights, order and augmentation.
     """
 
@@ -86,6 +86,8 @@ def train_classifier(
     if info.image_size is None:
         raise InputError(f"images of {info.name} differ in size; give the dataset an image_size")
     started = time.perf_counter()
+    if not settings.workers:
+        train, validation = InMemory(train), InMemory(validation)
     with seeded(settings.seed):
         network = architecture.build(len(info.output_names), info.channels)
         classifier = Classifier(

@@ -57,12 +57,8 @@ def draw_removals(
     if "other" not in names:
         return fill
     is_other = torch.tensor([name == "other" for name in names])[chosen].to(images.device)
-    # All images share the mean colour, also those that wait for another image: the classifier is asked about it once.
     is_mean = torch.tensor([name in ("mean", "other") for name in names])[chosen]
-    rest = torch.nonzero(~is_mean)[:, 0].to(images.device)
-    distinct = torch.cat([mean_color_fill(images[:1], mean_color), fill[rest]])
-    distinct = to_device(distinct, images.device, learns=False)  # joining them forgets the layout
-    own = torch.where(is_mean, 0, (~is_mean).cumsum(dim=0)).to(images.device)
+    distinct, own = _distinct(fill, is_mean, mean_color=mean_color)
     paired = (is_other | ~silences(distinct, own)) & weaker.any(dim=1)
     return torch.where(paired[:, None, None, None], images[partners], fill)
 
@@ -76,3 +72,16 @@ def draw_partners(weaker: Tensor, generator: torch.Generator) -> Tensor:
         generator: Source of randomness, on the CPU.
     """
     return (torch.rand(weaker.shape, generator=generator).to(weaker.device) * weaker).argmax(dim=1)
+
+
+def _distinct(fill: Tensor, is_mean: Tensor, *, mean_color: Tensor) -> tuple[Tensor, Tensor]:
+    """Fills (N, C, H, W) to ask the classifier about, and which of them is each image's, int64 (B,).
+
+    All images share the mean colour, also those that wait for another image: a processor asks about it once. A GPU
+    prepares its kernels for every number of images that it has not seen, which takes longer than a few images more:
+    there, one for each image.
+    """
+    if fill.device.type == "cuda":
+        return fill, torch.arange(len(fill), device=fill.device)
+    distinct = torch.cat([mean_color_fill(fill[:1], mean_color), fill[~is_mean]])
+    return to_device(distinct, fill.device, learns=False), torch.where(is_mean, 0, (~is_mean).cumsum(dim=0))

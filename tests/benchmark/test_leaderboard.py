@@ -122,11 +122,25 @@ def test_runs_of_earlier_versions_are_read(store: RunStore, tmp_path: Path) -> N
     old = RunStore(Path(shutil.copytree(store.run_dir, tmp_path / "old")))
     manifest = old.read_manifest()
     del manifest["oracles"]
+    del manifest["environment"]["device_type"]
     for metric in manifest["metrics"]:
         if metric["name"] == metric["type"]:
             del metric["type"]
     old.write_manifest(manifest)
     pd.testing.assert_frame_equal(summarize_run(old), summarize_run(store))
+
+
+def test_a_fit_on_another_kind_of_device_says_so(store: RunStore, tmp_path: Path) -> None:
+    moved = RunStore(Path(shutil.copytree(store.run_dir, tmp_path / "moved")))
+    fit = {"explainer": "saliency", "classifier": "untrained", "fit_seconds": 90.0}
+    manifest = moved.read_manifest()
+    shown = {}
+    for device in ("cpu", "cuda"):
+        moved.write_manifest({**manifest, "fits": [{**fit, "fit_device": device}]})
+        shown[device] = render_leaderboard(moved, output_format="md")
+    assert manifest["environment"]["device_type"] == "cpu"
+    assert "| 90 |" in shown["cpu"]
+    assert "| 90 (cuda) |" in shown["cuda"]
 
 
 def test_more_metrics_than_can_be_read_side_by_side_get_a_table_per_family(tmp_path: Path) -> None:

@@ -99,12 +99,20 @@ def test_break_even_is_where_both_cost_the_same() -> None:
     assert break_even_images(fit_seconds=1, own_seconds=0.0, rival_seconds=3.0) == 1
 
 
-def record(explainer: str, seconds: float, *, fit_seconds: float = 0.0, is_control: bool = False) -> dict[str, Any]:
+def record(
+    explainer: str,
+    seconds: float,
+    *,
+    fit_seconds: float = 0.0,
+    fit_device: str | None = None,
+    is_control: bool = False,
+) -> dict[str, Any]:
     return {
         "explainer": explainer,
         "is_control": is_control,
         "explain_seconds_per_image": seconds,
         "fit_seconds": fit_seconds,
+        "fit_device": fit_device,
     }
 
 
@@ -120,3 +128,16 @@ def test_the_table_names_rivals_without_a_fit() -> None:
     assert lines[-3] == "| fitted | passes | slow | quick |"
     assert break_even_table(records, []) == []
     assert break_even_table(records[:1], [{"explainer": "nemt", "fit_seconds": 90.0}]) == []
+
+
+def test_seconds_of_another_device_pay_nothing_off() -> None:
+    records = [
+        record("nemt", 0.01, fit_seconds=90.0, fit_device="cuda"),
+        record("other", 0.01, fit_seconds=90.0),
+        record("slow", 0.91),
+    ]
+    fits = [{"explainer": name, "fit_seconds": 90.0, "fit_forward_passes": 10} for name in ("nemt", "other")]
+    lines = break_even_table(records, fits)
+    assert lines[-2:] == ["| nemt | 10 | – |", "| other | 10 | 100 |"]
+    assert "another kind of device" in lines[1]
+    assert "another kind of device" not in break_even_table(records[1:], fits[1:])[1]

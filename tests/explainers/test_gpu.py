@@ -8,6 +8,7 @@ import torch
 
 from xaibench.explainers import CONTROLS, EXPLAINERS, Architecture, Classifier, NemtExplainer
 from xaibench.explainers.augmentation import AugmentName, augmented
+from xaibench.explainers.nem.removal import draw_removals
 from xaibench.explainers.randomness import preserved_random_state
 
 pytestmark = [
@@ -93,6 +94,7 @@ def test_nemt_is_fitted_on_a_gpu(make_classifier, blobs, make_batch, untouched, 
     explainer = NemtExplainer(classifier, steps=8, batch_size=6, widths=(8,), members=members)
     with untouched(classifier):
         explainer.fit(blobs)
+    assert explainer.fit_record["fit_device"] == "cuda"
     batch = on_gpu(make_batch())
     maps = batch.explained_by(explainer)
     assert maps.device.type == "cuda"
@@ -101,6 +103,27 @@ def test_nemt_is_fitted_on_a_gpu(make_classifier, blobs, make_batch, untouched, 
     assert torch.equal(scores, classifier.scores(batch.images))
     explainer.save(tmp_path / "decoder")
     assert torch.equal(batch.explained_by(NemtExplainer.load(tmp_path / "decoder", classifier)), maps)
+
+
+def test_every_step_asks_a_gpu_about_as_many_fills():
+    images, asked = torch.rand(12, 3, 16, 16, device="cuda"), []
+
+    def silences(fills, own):
+        asked.append(len(fills))
+        assert torch.equal(own, torch.arange(12, device="cuda"))
+        return torch.ones_like(own, dtype=torch.bool)
+
+    for seed in range(5):
+        fill = draw_removals(
+            images,
+            names=("mean", "blur", "noise", "other"),
+            mean_color=torch.full((1, 3, 1, 1), 0.5, device="cuda"),
+            weaker=torch.zeros(12, 12, dtype=torch.bool, device="cuda"),
+            silences=silences,
+            generator=torch.Generator().manual_seed(seed),
+        )
+        assert fill.shape == images.shape
+    assert asked == [12] * 5
 
 
 @pytest.mark.parametrize("kind", get_args(AugmentName))

@@ -292,6 +292,7 @@ def test_the_record_tells_what_was_done(fitted, blobs):
     assert record["dataset_fingerprint"] == blobs.info.fingerprint
     assert record["settings"]["steps"] == 6
     assert record["fit_seconds"] > 0
+    assert record["fit_device"] == "cpu"
     assert [point["step"] for point in record["curve"]] == [1, 2, 3, 4, 5, 6]
     assert all(0 <= point["area"] <= 1 for point in record["curve"])
 

@@ -195,6 +195,24 @@ def test_validation_images_of_ones_own_are_used(classifier, make_blobs):
     assert explainer.fit_record["curve"][-1]["validation_loss"] is not None
 
 
+def test_a_fit_reads_every_image_once_and_no_region(classifier, make_blobs, monkeypatch):
+    seen, regions = [], []
+
+    class Watched(make_blobs):
+        def __getitem__(self, index):
+            seen.append(index)
+            return super().__getitem__(index)
+
+    def watched(dataset, steps, **settings):
+        regions.extend(dataset[index].gt_masks for index in range(len(dataset)))
+        return loaded(dataset, steps, **settings)
+
+    monkeypatch.setattr(training, "loaded", watched)
+    NemtExplainer(classifier, **QUICK).fit(Watched(n_images=5))
+    assert sorted(seen) == [0, 1, 2, 3, 4]
+    assert regions == [None] * 5
+
+
 @pytest.mark.parametrize(
     ("task", "removals", "passes", "shared"),
     [
