@@ -5,8 +5,9 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import affine_grid, grid_sample, interpolate
+from torch.nn.functional import affine_grid, grid_sample
 
+from .blobs import blobs, draw_blob_fields
 from .fills import FillName, filled
 
 AugmentName = Literal["dermoscope", "camera", "photo", "flips", "mirror", "none"]
@@ -82,10 +83,8 @@ def partly_removed(images: Tensor, *, share: float, mean_color: Tensor) -> Tenso
     if not len(rows):
         return images
     chosen = images[rows]
-    blobs = interpolate(torch.rand(len(rows), 1, 5, 5), size=images.shape[-2:], mode="bicubic").flatten(1)
-    n_removed = ((0.1 + 0.6 * torch.rand(len(rows), 1)) * blobs.shape[1]).long()
-    is_removed = blobs <= blobs.sort(dim=1).values.gather(1, n_removed)
-    removed = is_removed.reshape(len(rows), 1, *images.shape[-2:])
+    fields = draw_blob_fields(len(rows))
+    removed = blobs(fields, shares=0.1 + 0.6 * torch.rand(len(rows)), size=(images.shape[-2], images.shape[-1]))
     fill: FillName = _REMOVED[int(torch.randint(len(_REMOVED), ()))]
     seeds = torch.randint(2**31, (len(rows),)).tolist()
     result = images.clone()

@@ -39,7 +39,8 @@ def train_ensemble(
             and other seeds below 2^32 / members have none in common.
 
     Returns:
-        The trained decoder, and facts for the record: curve, passes, seconds of killed calls, and which step is kept.
+        The trained decoder, and facts for the record: curve, passes, seconds of killed calls, which step is kept, and
+        what the teacher found.
         With several members the curve has the points of each, with its number, and then those of the distillation, and
         ``member_fits`` their seeds and which step each is from.
 
@@ -57,6 +58,7 @@ def train_ensemble(
             "best_step": state.best_step,
             "fit_forward_passes": preparation.forward_passes + state.forward_passes,
             "earlier_seconds": state.earlier_seconds,
+            **teacher.facts(),
         }
     seeds = [(settings.members * seed + member) % _SEEDS for member in range(settings.members)]
     members, states = [], []
@@ -79,6 +81,7 @@ def train_ensemble(
         ],
         "fit_forward_passes": sum(state.forward_passes for state in (preparation, *states, joined)),
         "earlier_seconds": sum(state.earlier_seconds for state in states),
+        **teacher.facts(),
     }
 
 

@@ -12,7 +12,7 @@ from ..memory_layout import to_device
 from .levels import draw_levels, level_masks
 from .network import MaskNetwork
 from .objective import ObjectiveTerms
-from .patterns import with_patterns
+from .patterns import draw_patterns
 from .removal import draw_removals
 from .settings import DecoderTraining
 from .teachers import Teacher
@@ -53,7 +53,7 @@ def judge(
         levels = draw_levels(len(images), generator).to(device)
         ranking = level_masks(logits, levels, softness=settings.level_softness)
         masks = torch.where(is_ranked[:, None, None], ranking, network.masks(logits))
-        fill = draw_removals(
+        fill, drawn = draw_removals(
             images,
             names=settings.removals,
             mean_color=classifier.mean,
@@ -61,12 +61,14 @@ def judge(
             silences=partial(teacher.silenced, question),
             generator=generator,
         )
-        if not settings.patterns:
+        by_pattern = teacher.wants_pattern(question, drawn)
+        if not by_pattern.any():
             return teacher.terms(question, images=images, masks=masks, fill=fill), ~is_ranked
-        fill, is_pattern = with_patterns(teacher, question, fill, images=images, logits=logits, generator=generator)
-        terms = teacher.terms(question, images=images, masks=masks, fill=fill)
+        patterns = draw_patterns(images, logits=logits, weaker=question.weaker, generator=generator)
+        fill = torch.where(by_pattern[:, None, None, None], patterns, fill)
+        terms = teacher.terms(question, images=images, masks=masks, fill=to_device(fill, device, learns=False))
         # Amid a pattern that speaks for something else no small region holds a class that nothing speaks for.
-        return replace(terms, preservation=terms.preservation * ~is_pattern), ~is_ranked
+        return replace(terms, preservation=terms.preservation * ~by_pattern), ~is_ranked
 
 
 @contextmanager

@@ -47,7 +47,7 @@ class NemtExplainer(NemExplainer):
         random_target_share: float = 0.15,
         balance_targets: bool = False,
         removals: tuple[RemovalName, ...] = ("mean", "mean", "blur", "noise", "noise", "other"),
-        patterns: bool = False,
+        patterns: bool = True,
         augment: AugmentName = "flips",
         patience: int = 8,
         validation_images: int = 128,
@@ -144,6 +144,7 @@ class NemtExplainer(NemExplainer):
             random_target_share=self.training.random_target_share,
             balance_targets=self.training.balance_targets,
             score_temperatures=self.training.score_temperatures,
+            pattern_removals=self.training.pattern_removals,
         )
 
     def _n_masks(self) -> int:

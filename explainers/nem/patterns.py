@@ -4,36 +4,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from ..memory_layout import to_device
 from .removal import draw_partners
-from .teachers import Question, Teacher
 
 # Side of a patch as a share of the image's shorter side: small enough to lie within what it is taken from.
 _PATCH_SHARE = 0.25
-
-
-def with_patterns(
-    teacher: Teacher, question: Question, fill: Tensor, *, images: Tensor, logits: Tensor, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Fills, with the pattern of another image for classes that are answered for want of evidence.
-
-    Args:
-        teacher: Knows the classifier's answers.
-        question: What is asked about B images.
-        fill: (B, C, H, W) in [0, 1], what removed pixels would become.
-        images: (B, C, H, W) in [0, 1].
-        logits: (B, H, W), where each image's evidence lies; no gradient goes there.
-        generator: Source of randomness, on the CPU.
-
-    Returns:
-        (B, C, H, W) in [0, 1], and bool (B,): which of them are patterns.
-    """
-    is_pattern = teacher.answers_without_content(question, images) & question.weaker.any(dim=1)
-    if not is_pattern.any():
-        return fill, is_pattern
-    patterns = draw_patterns(images, logits=logits, weaker=question.weaker, generator=generator)
-    mixed = torch.where(is_pattern[:, None, None, None], patterns, fill)
-    return to_device(mixed, images.device, learns=False), is_pattern
 
 
 def repeated_patches(images: Tensor, logits: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ def draw_removals(
     weaker: Tensor,
     silences: Callable[[Tensor, Tensor], Tensor],
     generator: torch.Generator,
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
     """One fill per image, each name as likely as any other where it takes the target away.
 
     Args:
@@ -41,7 +41,7 @@ def draw_removals(
         generator: Source of randomness, on the CPU.
 
     Returns:
-        (B, C, H, W) in [0, 1].
+        (B, C, H, W) in [0, 1], and int64 (B,), on the images' device: which of the names each image got.
     """
     chosen = torch.randint(len(names), (len(images),), generator=generator)
     partners = draw_partners(weaker, generator)
@@ -54,13 +54,15 @@ def draw_removals(
         here = rows.to(images.device)
         plain: FillName = "mean" if name == "other" else name
         fill[here] = filled(images[here], fill=plain, mean_color=mean_color, seeds=seeds[rows].tolist())
+    drawn = chosen.to(images.device)
     if "other" not in names:
-        return fill
+        return fill, drawn
     is_other = torch.tensor([name == "other" for name in names])[chosen].to(images.device)
     is_mean = torch.tensor([name in ("mean", "other") for name in names])[chosen]
     distinct, own = _distinct(fill, is_mean, mean_color=mean_color)
     paired = (is_other | ~silences(distinct, own)) & weaker.any(dim=1)
-    return torch.where(paired[:, None, None, None], images[partners], fill)
+    drawn = torch.where(paired, names.index("other"), drawn)
+    return torch.where(paired[:, None, None, None], images[partners], fill), drawn
 
 
 def draw_partners(weaker: Tensor, generator: torch.Generator) -> Tensor:

@@ -34,10 +34,11 @@ class DecoderTraining:
         balance_targets: Whether an epoch has as many images of every class that the classifier predicts, those of rare
             classes more than once, so that a decoder learns to explain these as well. For multiclass classifiers.
         removals: What removed pixels may become, one drawn per image.
-        patterns: Whether images whose class mean colour or blur leaves (the class that a classifier answers for want of
-            evidence) are asked where the pattern of another image takes it away, whatever other fills do, with no word
-            about what is enough to keep it. Outlines and relevance mass of that class gain, faithfulness under a fill
-            that does take it away loses. For multiclass classifiers; with others it has no effect.
+        patterns: Whether a class that mean colour or blur leaves (the one that a classifier answers for want of
+            evidence) is asked where the pattern of another image takes it away, with no word about what is enough to
+            keep it, instead of with other images, and with fills amid which anything keeps it (`asked_by_pattern`).
+            Relevance mass of that class gains, faithfulness under such fills loses. For multiclass classifiers, and
+            removals with ``other``; with others it has no effect.
         augment: As in `AugmentName`.
         patience: Validations without progress after which training stops. There are up to eleven, from half of the
             steps on, when the weights of the loss have their last values.
@@ -63,12 +64,17 @@ class DecoderTraining:
     random_target_share: float = 0.15
     balance_targets: bool = False
     removals: tuple[RemovalName, ...] = ("mean", "mean", "blur", "noise", "noise", "other")
-    patterns: bool = False
+    patterns: bool = True
     augment: AugmentName = "flips"
     patience: int = 8
     validation_images: int = 128
     members: int = 1
     mixed_precision: bool = True
+
+    @property
+    def pattern_removals(self) -> tuple[RemovalName, ...]:
+        """Removals in whose place patterns may be asked; who wants no other images gets no patterns of them."""
+        return self.removals if self.patterns and "other" in self.removals else ()
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "patience", "members"):

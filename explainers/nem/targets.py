@@ -5,6 +5,9 @@ from torch import Tensor
 
 from ...datasets import Task
 
+# A target is weaker in another image, or under a fill, where at most this share of its probability is left.
+WEAKER_SHARE = 0.75
+
 
 def draw_targets(scores: Tensor, *, task: Task, random_share: float, generator: torch.Generator) -> Tensor:
     """Outputs to explain: one that the classifier sees, or, for a share of the images, any.

@@ -3,13 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...datasets import Dataset, Task
 from ..classifiers import Classifier, output_spread
-from ..fills import blur_fill, mean_color_fill
 from ..memory_layout import to_device
 from .balance import balanced_indices, predicted_classes
 from .objective import (
@@ -21,11 +21,11 @@ from .objective import (
     published_terms,
     value_terms,
 )
-from .targets import draw_targets, present_targets, target_scores
+from .removal import RemovalName
+from .targets import WEAKER_SHARE, draw_targets, present_targets, target_scores
+from .want_of_evidence import asked_by_pattern
 
-# An image serves as «other», and a fill as what removed pixels become, where at most this share of the target's
-# probability is left, or where the output is lower by this much of its spread.
-_WEAKER_SHARE = 0.75
+# A value is weaker in another image, or under a fill, where it is lower by this much of its spread.
 _WEAKER_SPREAD = 0.5
 
 
@@ -60,6 +60,10 @@ class Teacher(ABC):
     ) -> None:
         """Look at the training images before the first step."""
 
+    def facts(self) -> dict[str, Any]:
+        """What it found in the training images that the record of a fit should say; here nothing."""
+        return {}
+
     def epoch(self, indices: Sequence[int]) -> Sequence[int]:
         """What an epoch of the images at these positions of the prepared dataset consists of; here each once."""
         return indices
@@ -80,8 +84,13 @@ class Teacher(ABC):
         """
         return torch.ones_like(question.present)
 
-    def answers_without_content(self, question: Question, images: Tensor) -> Tensor:
-        """Whether an image's target is what the classifier answers for want of evidence, bool (B,); here never."""
+    def wants_pattern(self, question: Question, drawn: Tensor) -> Tensor:
+        """Whether the pattern of another image is to take the place of a removal, bool (B,); here never.
+
+        Args:
+            question: What is asked about B images.
+            drawn: int64 (B,), which of the settings' removals each image got.
+        """
         return torch.zeros_like(question.present)
 
     @abstractmethod
@@ -104,6 +113,7 @@ class ScoreTeacher(Teacher):
         random_target_share: float,
         balance_targets: bool = False,
         score_temperatures: Sequence[float] = (1.0,),
+        pattern_removals: Sequence[RemovalName] = (),
     ) -> None:
         """Bind the teacher.
 
@@ -112,6 +122,8 @@ class ScoreTeacher(Teacher):
             random_target_share: As in `DecoderTraining`.
             balance_targets: As in `DecoderTraining`.
             score_temperatures: As in `DecoderTraining`.
+            pattern_removals: The removals of the settings if patterns may take their place, which they do for classes
+                of multiclass classifiers alone; else none.
         """
         super().__init__(classifier)
         self.random_target_share = random_target_share
@@ -119,13 +131,28 @@ class ScoreTeacher(Teacher):
         self.score_temperatures = tuple(score_temperatures)
         self.spread = torch.ones(len(classifier.output_names), device=classifier.device)
         self.predicted: Sequence[int] = ()
+        self.pattern_removals = tuple(pattern_removals)
+        self.by_pattern: Tensor | None = None
 
     def prepare(self, dataset: Dataset, *, progress: bool = False) -> None:
-        """Measure the spread of regression outputs, or predict the classes that are to be balanced."""
+        """Measure the spread of outputs, or predict classes and find those that are answered for want of evidence."""
         if self.classifier.task is Task.REGRESSION:
             self.spread = output_spread(self.classifier, dataset)
         if self.balance_targets:
             self.predicted = predicted_classes(self.classifier, dataset, progress=progress)
+        if self.pattern_removals and self.classifier.task is Task.MULTICLASS:
+            self.by_pattern = asked_by_pattern(self.classifier, dataset, self.pattern_removals, progress=progress)
+
+    def facts(self) -> dict[str, Any]:
+        """Which classes patterns are asked about, and instead of which removals."""
+        if self.by_pattern is None:
+            return {}
+        asked = {}
+        for name, row in zip(self.classifier.output_names, self.by_pattern.tolist(), strict=True):
+            chosen = [removal for removal, is_asked in zip(self.pattern_removals, row, strict=True) if is_asked]
+            if chosen:
+                asked[name] = list(dict.fromkeys(chosen))  # removals may be named twice
+        return {"asked_by_pattern": asked}
 
     def epoch(self, indices: Sequence[int]) -> Sequence[int]:
         """See `Teacher.epoch`; as many of every predicted class where targets are balanced."""
@@ -156,29 +183,18 @@ class ScoreTeacher(Teacher):
             without_image = target_scores(self.classifier.scores(fills).float()[own], question.targets)
         return without_image <= self._weak(self.classifier.scores_from_logits(question.clean), question.targets)
 
-    def answers_without_content(self, question: Question, images: Tensor) -> Tensor:
-        """Whether mean colour or the blurred image leaves the target; see `Teacher.answers_without_content`.
-
-        Of several classes one must win, also where there is nothing to see. A classifier of labels or values is free
-        to answer that there is nothing: there, never.
-        """
-        if self.classifier.task is not Task.MULTICLASS:
-            return super().answers_without_content(question, images)
-        plain = torch.cat([mean_color_fill(images[:1], self.classifier.mean), blur_fill(images).clamp_(0, 1)])
-        with torch.no_grad():
-            scores = self.classifier.scores(to_device(plain, images.device, learns=False)).float()
-        by_mean = target_scores(scores[:1].expand(len(images), -1), question.targets)
-        by_blur = target_scores(scores[1:], question.targets)
-        return torch.maximum(by_mean, by_blur) > self._weak(
-            self.classifier.scores_from_logits(question.clean), question.targets
-        )
+    def wants_pattern(self, question: Question, drawn: Tensor) -> Tensor:
+        """Of classes that are answered for want of evidence, but amid fills that tell them; see there."""
+        if self.by_pattern is None:
+            return super().wants_pattern(question, drawn)
+        return self.by_pattern[question.targets, drawn] & question.weaker.any(dim=1)
 
     def _weak(self, scores: Tensor, targets: Tensor) -> Tensor:
         """Score up to which each image's target counts as weaker elsewhere, (B,)."""
         own = target_scores(scores, targets)
         if self.classifier.task is Task.REGRESSION:
             return own - _WEAKER_SPREAD * self.spread[targets]
-        return _WEAKER_SHARE * own
+        return WEAKER_SHARE * own
 
     def terms(self, question: Question, *, images: Tensor, masks: Tensor, fill: Tensor) -> ObjectiveTerms:
         """See `Teacher.terms`."""

@@ -34,7 +34,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "no other image": ("nemt", {"removals": ("mean", "mean", "blur", "noise", "noise")}),
     "mean thrice, no other image": ("nemt", {"removals": ("mean", "mean", "mean", "blur", "noise", "noise")}),
     "mean colour only": ("nemt", {"removals": ("mean",)}),
-    "patterns": ("nemt", {"patterns": True}),
+    "no patterns": ("nemt", {"patterns": False}),
     "no leakage term": ("nemt", {"leakage_weight": 0.0}),
     "no detail": ("nemt", {"detail": False}),
     "no detail, soft levels": ("nemt", {"detail": False, "level_softness": 0.25}),

@@ -114,7 +114,7 @@ def test_every_step_asks_a_gpu_about_as_many_fills():
         return torch.ones_like(own, dtype=torch.bool)
 
     for seed in range(5):
-        fill = draw_removals(
+        fill, drawn = draw_removals(
             images,
             names=("mean", "blur", "noise", "other"),
             mean_color=torch.full((1, 3, 1, 1), 0.5, device="cuda"),
@@ -123,6 +123,7 @@ def test_every_step_asks_a_gpu_about_as_many_fills():
             generator=torch.Generator().manual_seed(seed),
         )
         assert fill.shape == images.shape
+        assert drawn.device == fill.device
     assert asked == [12] * 5
 
 

@@ -175,13 +175,15 @@ def test_the_record_tells_members_apart(classifier, make_blobs):
 def test_every_pass_through_the_classifier_is_counted(make_classifier, make_blobs, task):
     blobs, passes = make_blobs(task=task, n_images=30), {}
     classifier = make_classifier(task=task)
-    for members, seed in ((2, 0), (1, 0), (1, 1)):
-        explainer = NemtExplainer(classifier, **QUICK, members=members, seed=seed)
+    for members, seed, patterns in ((2, 0, True), (1, 0, True), (1, 1, True), (1, 0, False)):
+        explainer = NemtExplainer(classifier, **QUICK, members=members, seed=seed, patterns=patterns)
         explainer.fit(blobs)
-        passes[members, seed] = explainer.fit_record["fit_forward_passes"]
+        passes[members, seed, patterns] = explainer.fit_record["fit_forward_passes"]
     # What is measured before the first step is measured once.
-    prepared = 30 * (task is Task.REGRESSION)
-    assert passes[2, 0] == passes[1, 0] + passes[1, 1] + 20 * 3 - prepared
+    want_of_evidence = passes[1, 0, True] - passes[1, 0, False]
+    assert (want_of_evidence > 0) == (task is Task.MULTICLASS)
+    prepared = want_of_evidence + 30 * (task is Task.REGRESSION)
+    assert passes[2, 0, True] == passes[1, 0, True] + passes[1, 1, True] + 20 * 3 - prepared
 
 
 def test_files_of_an_earlier_fit_with_more_members_are_removed_and_no_others(classifier, make_blobs, tmp_path):

@@ -217,7 +217,7 @@ def test_settings_survive_the_round_trip(shared_classifier, blobs, tmp_path):
         "random_target_share": 0.5,
         "balance_targets": True,
         "removals": ("mean", "other"),
-        "patterns": True,
+        "patterns": False,
         "ranking_share": 0.25,
         "level_softness": 0.5,
         "contrast": 3.0,

@@ -13,7 +13,11 @@ def images_of(n: int) -> torch.Tensor:
     return torch.rand(n, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 
 
-def draw(images, names, *, weaker=None, silences=None, seed=0):
+def draw(images, names, **how):
+    return draw_with_names(images, names, **how)[0]
+
+
+def draw_with_names(images, names, *, weaker=None, silences=None, seed=0):
     weaker = torch.zeros(len(images), len(images), dtype=torch.bool) if weaker is None else weaker
     silences = silences or (lambda _fills, own: torch.ones_like(own, dtype=torch.bool))
     generator = torch.Generator().manual_seed(seed)
@@ -60,6 +64,26 @@ def test_another_image_takes_the_place_of_a_fill_that_leaves_the_target():
     # Who wants no other images gets none.
     alone = draw(images, ("mean",), weaker=weaker, silences=lambda _fills, _own: silenced)
     assert torch.equal(alone, mean.expand(4, 3, 16, 16))
+
+
+def test_each_image_is_told_what_it_got():
+    images, names = images_of(40), ("image_mean", "mean", "other", "mean")
+    weaker = torch.zeros(40, 40, dtype=torch.bool)
+    weaker[:20] = ~torch.eye(40, dtype=torch.bool)[:20]  # the others find no partner
+    silenced = torch.arange(40) % 2 == 0
+    fill, drawn = draw_with_names(images, names, weaker=weaker, silences=lambda _fills, _own: silenced)
+    is_other = torch.tensor([any(torch.equal(one, image) for image in images) for one in fill])
+    assert torch.equal(is_other[:20], drawn[:20] == 2)
+    assert is_other[:20][~silenced[:20]].all()
+    assert not is_other[20:].any()
+    is_mean = (fill == 0.5).flatten(1).all(dim=1)
+    named_mean = (drawn == 1) | (drawn == 3) | ((drawn == 2) & ~is_other)
+    assert torch.equal(is_mean, named_mean)
+    assert torch.equal((fill == image_mean_fill(images)).flatten(1).all(dim=1), drawn == 0)
+    assert set(drawn.tolist()) == {0, 1, 2, 3}
+    # Where no image takes the place of a fill, names are those that were drawn.
+    alone, names_alone = draw_with_names(images, ("image_mean", "mean"))
+    assert torch.equal((alone == 0.5).flatten(1).all(dim=1), names_alone == 1)
 
 
 def test_the_classifier_is_asked_about_every_fill_once():

@@ -233,7 +233,14 @@ def test_every_pass_through_the_classifier_is_counted(make_classifier, make_blob
         forward += len(inputs[0])
 
     explainer = NemtExplainer(
-        classifier, steps=3, batch_size=4, removals=removals, validation_images=2, patience=9, widths=(8, 6)
+        classifier,
+        steps=3,
+        batch_size=4,
+        removals=removals,
+        patterns=False,
+        validation_images=2,
+        patience=9,
+        widths=(8, 6),
     )
     handle = classifier.module.register_forward_pre_hook(count)
     try:
