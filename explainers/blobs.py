@@ -22,7 +22,7 @@ def blobs(fields: Tensor, *, shares: Tensor, size: tuple[int, int]) -> Tensor:
 
     Args:
         fields: (N, 1, h, w), interpolated to the size.
-        shares: (N,), share of the pixels that each region covers, 0 to 1.
+        shares: (N,), share of the pixels that each region covers, 0 to less than 1; at least one pixel is inside.
         size: Height and width of an image.
 
     Returns:

@@ -53,7 +53,7 @@ def judge(
         levels = draw_levels(len(images), generator).to(device)
         ranking = level_masks(logits, levels, softness=settings.level_softness)
         masks = torch.where(is_ranked[:, None, None], ranking, network.masks(logits))
-        fill, drawn = draw_removals(
+        fill, removals = draw_removals(
             images,
             names=settings.removals,
             mean_color=classifier.mean,
@@ -61,7 +61,7 @@ def judge(
             silences=partial(teacher.silenced, question),
             generator=generator,
         )
-        by_pattern = teacher.wants_pattern(question, drawn)
+        by_pattern = teacher.wants_pattern(question, removals)
         if not by_pattern.any():
             return teacher.terms(question, images=images, masks=masks, fill=fill), ~is_ranked
         patterns = draw_patterns(images, logits=logits, weaker=question.weaker, generator=generator)

@@ -21,9 +21,10 @@ class NemtExplainer(NemExplainer):
         Møller et al., «Neural Explanation Masks with target labels», NLDL 2025, PMLR 265:184-192. Deviates from the
         paper: one mask per output, so that any target can be asked for; signed, scale-free deletion and preservation
         terms; half of the images teach a ranking of all pixels instead of an area; other images of the batch among the
-        fills; other present outputs are left alone; area weight and temperature that rise during training; smoothed
-        logits instead of a smoothed mask; single pixels ranked by what removal changes at them; a decoder of a fraction
-        of the size; on demand, one decoder that learned the mean of several.
+        fills, and patterns of them for a class that is answered for want of evidence; other present outputs are left
+        alone; area weight and temperature that rise during training; smoothed logits instead of a smoothed mask; single
+        pixels ranked by what removal changes at them; a decoder of a fraction of the size; on demand, one decoder that
+        learned the mean of several.
     """
 
     citation = "Møller et al., NLDL 2025, PMLR 265:184-192 (deviations documented)"

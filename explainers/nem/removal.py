@@ -41,7 +41,8 @@ def draw_removals(
         generator: Source of randomness, on the CPU.
 
     Returns:
-        (B, C, H, W) in [0, 1], and int64 (B,), on the images' device: which of the names each image got.
+        (B, C, H, W) in [0, 1], and int64 (B,), on the images' device: which of the names each image got, ``other`` also
+        where it is the mean colour for want of one.
     """
     chosen = torch.randint(len(names), (len(images),), generator=generator)
     partners = draw_partners(weaker, generator)

@@ -141,7 +141,13 @@ class ScoreTeacher(Teacher):
         if self.balance_targets:
             self.predicted = predicted_classes(self.classifier, dataset, progress=progress)
         if self.pattern_removals and self.classifier.task is Task.MULTICLASS:
-            self.by_pattern = asked_by_pattern(self.classifier, dataset, self.pattern_removals, progress=progress)
+            self.by_pattern = asked_by_pattern(
+                self.classifier,
+                dataset,
+                self.pattern_removals,
+                indices=self.epoch(range(len(dataset))),
+                progress=progress,
+            )
 
     def facts(self) -> dict[str, Any]:
         """Which classes patterns are asked about, and instead of which removals."""
@@ -184,7 +190,7 @@ class ScoreTeacher(Teacher):
         return without_image <= self._weak(self.classifier.scores_from_logits(question.clean), question.targets)
 
     def wants_pattern(self, question: Question, drawn: Tensor) -> Tensor:
-        """Of classes that are answered for want of evidence, but amid fills that tell them; see there."""
+        """Where `asked_by_pattern` says so, and another image has less of the target; see `Teacher.wants_pattern`."""
         if self.by_pattern is None:
             return super().wants_pattern(question, drawn)
         return self.by_pattern[question.targets, drawn] & question.weaker.any(dim=1)

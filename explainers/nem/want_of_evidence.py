@@ -26,25 +26,35 @@ from .targets import WEAKER_SHARE, target_scores
 # Enough for the quartiles of every class that many images show.
 _IMAGES = 128
 _BATCH = 32
+# What fewer images of a class say is left to chance: such a class is asked as ever.
+_FEWEST = 5
 # Shares of an image that its windows cover, and how often each is drawn.
 _SHARES = (0.1, 0.25, 0.5)
 _DRAWS = 4
 # Not the mean: most windows of other images may hold what speaks for their own class; the others decide.
 _QUANTILE = 0.75
 # Most that windows of other images may keep of a class, of what those of its own images keep, where a fill tells it.
-# Trials had less than 0.4 or more than 0.7 (docs/nemt.md, lesson 23).
+# Trials had less than 0.2 or more than 0.8 (docs/nemt.md, lesson 23).
 _TELLING = 0.5
+# What they keep of its probability, all shares together, before that says anything; less is rounding.
+_LEAST_KEPT = 0.1
 
 
 def asked_by_pattern(
-    classifier: Classifier, dataset: Dataset, names: Sequence[RemovalName], *, progress: bool = False
+    classifier: Classifier,
+    dataset: Dataset,
+    names: Sequence[RemovalName],
+    *,
+    indices: Sequence[int],
+    progress: bool = False,
 ) -> Tensor:
     """Which classes are to be asked about with patterns, in the place of which removals.
 
     Args:
         classifier: A multiclass classifier.
-        dataset: Images of one size, of which up to 128 are looked at; labels are not read.
+        dataset: Images of one size; labels are not read.
         names: Removals.
+        indices: Positions of the images to choose from; up to 128 are looked at.
         progress: Whether to show a progress bar.
 
     Returns:
@@ -54,7 +64,7 @@ def asked_by_pattern(
     found = _Found()
     fills: list[FillName] = [name for name in dict.fromkeys(names) if name != "other"]
     generator = torch.Generator().manual_seed(0)
-    order = torch.randperm(len(dataset), generator=generator)[:_IMAGES].tolist()
+    order = [indices[place] for place in torch.randperm(len(indices), generator=generator)[:_IMAGES].tolist()]
     batches = [order[start : start + _BATCH] for start in range(0, len(order), _BATCH)]
     for batch in tqdm(batches, desc="looking for want of evidence", unit="batch", disable=not progress):
         images = load_images(dataset, batch).to(classifier.device)
@@ -77,16 +87,17 @@ class _Found:
 
     def is_left(self, target: int) -> bool:
         """Whether mean colour or blur leaves the class in most of its images."""
-        return sum(self.left[target]) > len(self.left[target]) / 2
+        left = self.left[target]
+        return len(left) >= _FEWEST and sum(left) > len(left) / 2
 
     def tells(self, target: int, name: str) -> bool:
-        """Whether a fill tells a class that is left; not where no image could be compared with another."""
+        """Whether a fill tells a class that is left, or nothing shows that it does not."""
         kept = [self.kept[target, name, share] for share in _SHARES]
-        if not all(kept):
-            return False
+        if not all(kept):  # no image could be compared with another
+            return True
         quartiles = [torch.quantile(torch.tensor(pairs), _QUANTILE, dim=0) for pairs in kept]
         own, other = torch.stack(quartiles).sum(dim=0)
-        return bool(other <= _TELLING * own)
+        return bool(other <= max(_LEAST_KEPT, _TELLING * float(own)))
 
 
 def _look(
@@ -109,18 +120,19 @@ def _look(
         return
     own, others, targets = images[rows], images[partners[rows]], targets[rows]
     seeds: list[int] = torch.randint(2**31, (len(rows),), generator=generator).tolist()
-    for name in fills:
-        fill = filled(own, fill=name, mean_color=classifier.mean, seeds=seeds)
-        for share in _SHARES * _DRAWS:
-            fields = draw_blob_fields(len(rows), generator=generator)
-            windows = blobs(fields, shares=torch.full((len(rows),), share), size=(own.shape[-2], own.shape[-1]))
-            keep = windows[:, 0].float().to(own.device)
+    filled_images = {name: filled(own, fill=name, mean_color=classifier.mean, seeds=seeds) for name in fills}
+    for share in _SHARES * _DRAWS:
+        fields = draw_blob_fields(len(rows), generator=generator).to(own.device)
+        shares = torch.full((len(rows),), share, device=own.device)
+        keep = blobs(fields, shares=shares, size=(own.shape[-2], own.shape[-1]))[:, 0].float()
+        for name, fill in filled_images.items():
             by_own, by_others = (
                 target_scores(_scores(classifier, blend(whose, fill, keep)), targets).tolist()
                 for whose in (own, others)
             )
-            for target, *pair in zip(targets.tolist(), by_own, by_others, strict=True):
-                found.kept[target, name, share].append((pair[0], pair[1]))
+            pairs = zip(by_own, by_others, strict=True)
+            for target, pair in zip(targets.tolist(), pairs, strict=True):
+                found.kept[target, name, share].append(pair)
 
 
 def _scores(classifier: Classifier, images: Tensor) -> Tensor:

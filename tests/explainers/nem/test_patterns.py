@@ -130,7 +130,7 @@ def test_who_wants_no_other_images_gets_no_patterns_of_them():
 
 
 def test_the_record_says_which_classes_were_asked_by_pattern(answers_nothing, make_blobs):
-    explainer = NemtExplainer(answers_nothing, **{**QUICK, "removals": ("mean", "noise", "other")})
+    explainer = NemtExplainer(answers_nothing, **QUICK)
     explainer.fit(make_blobs(n_images=6))
     assert explainer.fit_record["asked_by_pattern"] == {"output0": ["mean", "other"]}
 

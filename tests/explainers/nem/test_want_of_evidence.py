@@ -13,7 +13,7 @@ from xaibench.explainers.nem import want_of_evidence
 from xaibench.explainers.nem.want_of_evidence import asked_by_pattern
 
 NAMES = ("mean", "blur", "noise", "other")
-SIDE, CORNER = 24, 6
+SIDE, CORNER = 24, 10
 
 
 class Rough(torch.nn.Module):
@@ -48,16 +48,18 @@ class Images:
         return SimpleNamespace(image=image)
 
 
-def asked(module: torch.nn.Module, *, n_images: int = 40, names=NAMES) -> dict[str, list[bool]]:
-    classifier = Classifier(
-        module, task=Task.MULTICLASS, output_names=["plain", "rough", "never"], mean=(0.5,) * 3, std=(1.0,) * 3
-    )
-    return dict(zip(names, asked_by_pattern(classifier, Images(n_images), names).T.tolist(), strict=True))
+def classifier_of(module: torch.nn.Module, *names: str, mean: float = 0.5) -> Classifier:
+    return Classifier(module, task=Task.MULTICLASS, output_names=names, mean=(mean,) * 3, std=(1.0,) * 3)
+
+
+def asked(module: torch.nn.Module, *, indices=range(40)) -> dict[str, list[bool]]:
+    classifier = classifier_of(module, "plain", "rough", "never")
+    return dict(zip(NAMES, asked_by_pattern(classifier, Images(), NAMES, indices=indices).T.tolist(), strict=True))
 
 
 def test_what_any_image_keeps_is_not_told_by_a_fill():
     """Amid noise the class that is answered for want of evidence comes back where anything smooth hides the noise."""
-    module = Rough(blueness=0.0, bias=14.0)
+    module = Rough(blueness=0.0, bias=22.0)
     assert asked(module) == {name: [True, False, False] for name in NAMES}
 
 
@@ -82,14 +84,12 @@ def test_classes_that_no_plain_fill_leaves_are_asked_as_ever():
             image = super().__getitem__(1).image
             return SimpleNamespace(image=image.mT if index % 2 else image)
 
-    classifier = Classifier(
-        Directions(), task=Task.MULTICLASS, output_names=["a", "b", "nothing"], mean=(0.5,) * 3, std=(1.0,) * 3
-    )
+    classifier = classifier_of(Directions(), "across", "along", "nothing")
     assert set(classifier.scores(torch.stack([Stripes()[0].image, Stripes()[1].image])).argmax(dim=1).tolist()) == {
         0,
         1,
     }
-    assert not asked_by_pattern(classifier, Stripes(), NAMES).any()
+    assert not asked_by_pattern(classifier, Stripes(), NAMES, indices=range(40)).any()
 
 
 def test_blur_alone_may_leave_a_class():
@@ -115,13 +115,11 @@ def test_mean_colour_alone_may_leave_a_class():
         def __getitem__(self, _index):
             return SimpleNamespace(image=torch.tensor([0.5, 1.0]).repeat(8).expand(3, 16, 16))
 
-    classifier = Classifier(
-        DimOrNothing(), task=Task.MULTICLASS, output_names=["nothing", "dim"], mean=(0.9,) * 3, std=(1.0,) * 3
-    )
+    classifier = classifier_of(DimOrNothing(), "nothing", "dim", mean=0.9)
     image = Stripes()[0].image[None]
     assert classifier.scores(image).argmax() == 0
     assert classifier.scores(blur_fill(image)).argmax() == 1
-    assert asked_by_pattern(classifier, Stripes(), ["other"]).tolist() == [[True], [False]]
+    assert asked_by_pattern(classifier, Stripes(), ["other"], indices=range(40)).tolist() == [[True], [False]]
 
 
 def test_images_without_a_partner_in_their_batch_are_not_compared(monkeypatch):
@@ -129,16 +127,63 @@ def test_images_without_a_partner_in_their_batch_are_not_compared(monkeypatch):
     assert asked(Rough(blueness=200.0))["noise"] == [False, False, False]
 
 
-def test_without_another_image_nothing_is_told():
-    assert asked(Rough(blueness=200.0), n_images=1) == {name: [True, False, False] for name in NAMES}
+def test_without_an_image_of_another_class_no_fill_is_doubted():
+    plain = range(0, 40, 2)
+    found = asked(Rough(blueness=0.0, bias=22.0), indices=plain)
+    assert found == {name: [name == "other", False, False] for name in NAMES}
+
+
+def test_of_a_class_with_few_images_nothing_is_said():
+    assert asked(Rough(blueness=200.0), indices=[0, 2, 4, 6, 8, *range(1, 40, 2)])["other"] == [True, False, False]
+    assert asked(Rough(blueness=200.0), indices=[0, 2, 4, 6, *range(1, 40, 2)])["other"] == [False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "tells"),
+    [
+        # The upper quartile lies at the seventh of nine numbers.
+        ([0.8] * 9, [0.0] * 7 + [0.8] * 2, True),
+        ([0.8] * 9, [0.0] * 6 + [0.8] * 3, False),
+        ([0.0] * 6 + [0.8] * 3, [0.0] * 9, True),
+        ([0.0] * 7 + [0.8] * 2, [0.2] * 9, False),
+        # Half of it is the limit.
+        ([0.8] * 9, [0.39] * 9, True),
+        ([0.8] * 9, [0.41] * 9, False),
+        # What nothing keeps is not to be doubted, however the rounding goes.
+        ([0.0] * 9, [0.01] * 9, True),
+        ([0.0] * 9, [0.1] * 9, False),
+    ],
+)
+def test_a_fill_tells_a_class_that_others_keep_less_than_half_of(own, other, tells):
+    found = want_of_evidence._Found()
+    for share in want_of_evidence._SHARES:
+        found.kept[1, "noise", share] += zip(own, other, strict=True)
+    assert found.tells(1, "noise") == tells
+    # Of other classes and fills nothing is known.
+    assert found.tells(0, "noise")
+    assert found.tells(1, "mean")
+
+
+def test_every_share_counts():
+    found = want_of_evidence._Found()
+    for share, own, other in zip(want_of_evidence._SHARES, (0.1, 0.3, 0.8), (0.1, 0.3, 0.1), strict=True):
+        found.kept[0, "noise", share].append((own, other))
+    assert found.tells(0, "noise")  # 0.5 of 1.2
+    found.kept[0, "noise", want_of_evidence._SHARES[2]].append((0.8, 0.5))
+    assert not found.tells(0, "noise")
+
+
+@pytest.mark.parametrize(("n_left", "is_left"), [(5, False), (6, True)])
+def test_most_images_decide_whether_a_class_is_left(n_left, is_left):
+    found = want_of_evidence._Found()
+    found.left[0] += [True] * n_left + [False] * (10 - n_left)
+    assert found.is_left(0) == is_left
 
 
 def test_names_that_come_twice_have_a_column_each():
+    classifier = classifier_of(Rough(blueness=200.0), "plain", "rough", "never")
     names = ("noise", "mean", "noise", "other")
-    classifier = Classifier(
-        Rough(blueness=200.0), task=Task.MULTICLASS, output_names=["plain", "rough", "never"], mean=(0.5,), std=(1.0,)
-    )
-    assert asked_by_pattern(classifier, Images(), names)[0].tolist() == [False, True, False, True]
+    assert asked_by_pattern(classifier, Images(), names, indices=range(40))[0].tolist() == [False, True, False, True]
 
 
 def test_no_more_images_are_looked_at_than_are_needed(monkeypatch):
@@ -150,18 +195,17 @@ def test_no_more_images_are_looked_at_than_are_needed(monkeypatch):
             seen.add(index)
             return super().__getitem__(index)
 
-    classifier = Classifier(
-        Rough(blueness=200.0), task=Task.MULTICLASS, output_names=["plain", "rough", "never"], mean=(0.5,), std=(1.0,)
-    )
-    first = asked_by_pattern(classifier, Watched(), NAMES)
+    classifier = classifier_of(Rough(blueness=200.0), "plain", "rough", "never")
+    first = asked_by_pattern(classifier, Watched(), NAMES, indices=range(10, 40))
     assert len(seen) == 6
-    assert torch.equal(asked_by_pattern(classifier, Watched(), NAMES), first)
+    assert min(seen) >= 10
+    assert torch.equal(asked_by_pattern(classifier, Watched(), NAMES, indices=range(10, 40)), first)
     assert len(seen) == 6
 
 
-@pytest.mark.parametrize("share", [0.1, 0.5])
-def test_no_gradient_reaches_the_classifier(share, make_classifier, make_blobs, monkeypatch):
-    monkeypatch.setattr(want_of_evidence, "_SHARES", (share,))
-    classifier = make_classifier()
-    asked_by_pattern(classifier, make_blobs(n_images=8), NAMES)
-    assert all(parameter.grad is None for parameter in classifier.parameters())
+def test_the_classifier_is_asked_without_gradients():
+    module, modes = Rough(blueness=200.0), []
+    module.register_forward_pre_hook(lambda *_: modes.append(torch.is_grad_enabled()))
+    asked(module)
+    assert len(modes) > 24  # windows of own and other images
+    assert not any(modes)
