@@ -9,6 +9,7 @@ import torch
 from xaibench.explainers import CONTROLS, EXPLAINERS, Architecture, Classifier, NemtExplainer
 from xaibench.explainers.augmentation import AugmentName, augmented
 from xaibench.explainers.nem.removal import draw_removals
+from xaibench.explainers.nem.want_of_evidence import asked_by_pattern
 from xaibench.explainers.randomness import preserved_random_state
 
 pytestmark = [
@@ -125,6 +126,19 @@ def test_every_step_asks_a_gpu_about_as_many_fills():
         assert fill.shape == images.shape
         assert drawn.device == fill.device
     assert asked == [12] * 5
+
+
+def test_want_of_evidence_is_found_on_a_gpu_as_on_a_cpu(make_classifier, make_blobs):
+    blobs, names = make_blobs(n_images=40), ("mean", "noise", "other")
+    verdicts = []
+    for seed in range(6):
+        classifier = make_classifier(seed=seed)
+        on_cpu = asked_by_pattern(classifier, blobs, names, indices=range(40))
+        found = asked_by_pattern(classifier.to("cuda"), blobs, names, indices=range(40))
+        assert found.device.type == "cuda"
+        assert torch.equal(found.cpu(), on_cpu)
+        verdicts.append(on_cpu)
+    assert torch.stack(verdicts).any()
 
 
 @pytest.mark.parametrize("kind", get_args(AugmentName))
