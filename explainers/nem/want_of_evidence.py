@@ -3,7 +3,7 @@
 Of several classes one must win, also where there is nothing to see. Another fill may silence that class by looking like
 a different one (noise like a fine pattern, say). Whatever hides the fill then brings the class back, the skin of any
 image as well as a lesion, and no map of one image's evidence can be learned from it. A fill *tells* a class if windows
-of its images keep more of it amid that fill than the same windows of other images do.
+of its images keep at least twice as much of it amid that fill as the same windows of other images do.
 """
 
 from collections import defaultdict
@@ -36,7 +36,7 @@ _QUANTILE = 0.75
 # Most that windows of other images may keep of a class, of what those of its own images keep, where a fill tells it.
 # Trials had less than 0.2 or more than 0.8 (docs/nemt.md, lesson 23).
 _TELLING = 0.5
-# What they keep of its probability, all shares together, before that says anything; less is rounding.
+# What they keep of its probability, all shares together, before a fill is doubted; less is rounding.
 _LEAST_KEPT = 0.1
 
 
