@@ -40,9 +40,8 @@ def train_ensemble(
 
     Returns:
         The trained decoder, and facts for the record: curve, passes, seconds of killed calls, which step is kept, and
-        what the teacher found.
-        With several members the curve has the points of each, with its number, and then those of the distillation, and
-        ``member_fits`` their seeds and which step each is from.
+        what the teacher found. With several members the curve has the points of each, with its number, and then those
+        of the distillation, and ``member_fits`` their seeds and which step each is from.
 
     Raises:
         InputError: As in `train_decoder`.

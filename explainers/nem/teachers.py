@@ -23,7 +23,7 @@ from .objective import (
 )
 from .removal import RemovalName
 from .targets import WEAKER_SHARE, draw_targets, present_targets, target_scores
-from .want_of_evidence import asked_by_pattern
+from .want_of_evidence import asked_by_pattern, named_removals
 
 # A value is weaker in another image, or under a fill, where it is lower by this much of its spread.
 _WEAKER_SPREAD = 0.5
@@ -153,12 +153,8 @@ class ScoreTeacher(Teacher):
         """Which classes patterns are asked about, and instead of which removals."""
         if self.by_pattern is None:
             return {}
-        asked = {}
-        for name, row in zip(self.classifier.output_names, self.by_pattern.tolist(), strict=True):
-            chosen = [removal for removal, is_asked in zip(self.pattern_removals, row, strict=True) if is_asked]
-            if chosen:
-                asked[name] = list(dict.fromkeys(chosen))  # removals may be named twice
-        return {"asked_by_pattern": asked}
+        names = self.classifier.output_names
+        return {"asked_by_pattern": named_removals(self.by_pattern, classes=names, removals=self.pattern_removals)}
 
     def epoch(self, indices: Sequence[int]) -> Sequence[int]:
         """See `Teacher.epoch`; as many of every predicted class where targets are balanced."""

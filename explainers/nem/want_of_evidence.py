@@ -77,6 +77,24 @@ def asked_by_pattern(
     ).to(classifier.device)
 
 
+def named_removals(
+    by_pattern: Tensor, *, classes: Sequence[str], removals: Sequence[RemovalName]
+) -> dict[str, list[RemovalName]]:
+    """What `asked_by_pattern` found, in words.
+
+    Args:
+        by_pattern: bool (K, R).
+        classes: K names.
+        removals: R names; one that comes twice is named once.
+
+    Returns:
+        Of every class that is asked about with patterns the removals that give way.
+    """
+    rows = zip(classes, by_pattern.tolist(), strict=True)
+    asked = {name: [removal for removal, is_asked in zip(removals, row, strict=True) if is_asked] for name, row in rows}
+    return {name: list(dict.fromkeys(chosen)) for name, chosen in asked.items() if chosen}
+
+
 class _Found:
     """What was found about each class."""
 
