@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner
 
 from xaibench.benchmark.cli import main
@@ -95,6 +96,25 @@ def test_shipped_weights_belong_together_and_work(shipped: Shipped) -> None:
     assert accuracy(classifier, dataset) > shipped.accuracy
     mass, chance = relevance_mass(NemtExplainer.load(f"builtin:{shipped.name}_nemt", classifier), classifier, dataset)
     assert mass > shipped.concentration * chance
+
+
+@pytest.mark.parametrize(
+    "shipped", [one for one in SHIPPED if one.task in ("multilabel", "findings")], ids=lambda shipped: shipped.name
+)
+def test_a_finding_that_is_absent_has_an_empty_map(shipped: Shipped) -> None:
+    classifier, _ = load_classifier(f"builtin:{shipped.name}")
+    explainer = NemtExplainer.load(f"builtin:{shipped.name}_nemt", classifier)
+    targets = torch.arange(len(classifier.output_names))
+    absent, present = [], []
+    dataset = shipped.images(32)
+    for index in range(len(dataset)):
+        sample = dataset[index]
+        maps = explainer.explain(sample.image.expand(len(targets), -1, -1, -1), targets)
+        areas = (1 - torch.exp(-maps)).mean(dim=(1, 2))  # of the mask that a map stands for
+        absent.append(areas[sample.outputs == 0])
+        present.append(areas[sample.outputs == 1])
+    # Two in a hundred may be findings that the classifier sees where there are none.
+    assert torch.cat(absent).quantile(0.98) < 0.02 < torch.cat(present).median()
 
 
 @pytest.mark.slow  # trains two networks: about fifteen minutes
