@@ -20,6 +20,10 @@ from ..datasets import InputError
 _HEADER_KEY = "xaibench"
 
 
+class OtherVersionError(InputError):
+    """A file of the wanted format, but of another version of it."""
+
+
 def write_atomically(path: str | Path, content: bytes) -> None:
     """Write a file so that readers see the old content or the new, never a part.
 
@@ -77,6 +81,7 @@ def load_artefact(
         Tensors by name, and the description.
 
     Raises:
+        OtherVersionError: If it is of another version of the format.
         InputError: If there is no such file, it is not safetensors, or it holds something else.
     """
     if not Path(path).is_file():
@@ -93,5 +98,6 @@ def load_artefact(
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise InputError(f"{path} has no xaibench description in its header; wanted a {wanted_format}") from error
     if found != (wanted_format, wanted_version):
-        raise InputError(f"{path} is {found[0]} version {found[1]}; wanted {wanted_format} version {wanted_version}")
+        kind = OtherVersionError if found[0] == wanted_format else InputError
+        raise kind(f"{path} is {found[0]} version {found[1]}; wanted {wanted_format} version {wanted_version}")
     return tensors, description

@@ -116,7 +116,8 @@ class Explainer(ABC):
             Raw attributions, float32 (B, H, W): larger speaks more for the target; signed where the method is.
 
         Raises:
-            InputError: If images, targets or masks have another shape, dtype or range.
+            InputError: If images, targets or masks have another shape or dtype, or targets another range. The values of
+                images are not looked at: on a GPU that would cost more than many an explanation.
             ExplainerError: If the plugin returns another shape or dtype.
         """
         self._check(images, targets, gt_masks)

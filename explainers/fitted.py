@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self, final
 import torch
 from torch import Tensor
 
+from .. import __version__
 from ..datasets import Dataset, InMemory, InputError, fingerprint
 from .artefact import load_artefact, save_artefact
 from .classifiers import Classifier, checkpoint_path
@@ -102,12 +103,14 @@ class FittedExplainer(Explainer):
         started = time.perf_counter()
         identity = fingerprint(
             {
-                "explainer": self.format_name,
+                "explainer": [self.format_name, self.format_version],
                 "classifier": self.classifier.fingerprint,
                 "data": [info.fingerprint, None if validation is None else validation.info.fingerprint],
                 "settings": self._settings(),
                 "seed": self.seed,
-                "torch": torch.__version__,
+                # Another kind of device rounds differently and takes other seconds; other code may learn otherwise.
+                "device": self.classifier.device.type,
+                "versions": [__version__, torch.__version__],
             }
         )
         request = FitRequest(

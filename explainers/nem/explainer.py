@@ -106,7 +106,7 @@ class NemExplainer(FittedExplainer):
             Attributions float32 (B, H, W), and scores (B, K), bit-identical to `Classifier.scores`.
 
         Raises:
-            InputError: If it is not fitted, or images or targets have another shape, dtype or range.
+            InputError: If it is not fitted, images or targets have another shape or dtype, or targets another range.
         """
         self._check(images, torch.zeros(len(images), dtype=torch.int64) if targets is None else targets, None)
         return self._attributions_and_scores(images, targets)

@@ -1,12 +1,12 @@
 """NEM-U: neural explanation masks without labels."""
 
-from typing import Any, Literal
+from typing import Any
 
 from ..augmentation import AugmentName
 from ..classifiers import Classifier
 from .explainer import NemExplainer
 from .removal import RemovalName
-from .settings import DecoderTraining
+from .settings import DecoderTraining, OptimizerName
 from .smoothing import SmoothingName
 from .teachers import EmbeddingTeacher, Teacher
 
@@ -31,7 +31,7 @@ class NemUExplainer(NemExplainer):
         contrastive: bool = False,
         steps: int = 400,
         batch_size: int = 32,
-        optimizer: Literal["adamw", "prodigy"] = "adamw",
+        optimizer: OptimizerName = "adamw",
         learning_rate: float = 4e-3,
         weight_decay: float = 0.01,
         area_weights: tuple[float, float] = (0.03, 0.125),

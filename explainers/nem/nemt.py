@@ -1,7 +1,5 @@
 """NEMt: neural explanation masks with target labels."""
 
-from typing import Literal
-
 from torch import Tensor
 
 from ...datasets import InputError, Task
@@ -9,7 +7,7 @@ from ..augmentation import AugmentName
 from ..classifiers import Classifier
 from .explainer import NemExplainer
 from .removal import RemovalName
-from .settings import DecoderTraining
+from .settings import DecoderTraining, OptimizerName
 from .smoothing import SmoothingName
 from .teachers import ScoreTeacher, Teacher
 
@@ -36,7 +34,7 @@ class NemtExplainer(NemExplainer):
         *,
         steps: int = 400,
         batch_size: int = 32,
-        optimizer: Literal["adamw", "prodigy"] = "adamw",
+        optimizer: OptimizerName = "adamw",
         learning_rate: float = 4e-3,
         weight_decay: float = 0.01,
         area_weights: tuple[float, float] = (1.0, 6.0),

@@ -1,11 +1,9 @@
 """NEMt as published, for comparison."""
 
-from typing import Literal
-
 from ..augmentation import AugmentName
 from ..classifiers import Classifier
 from .explainer import NemExplainer
-from .settings import DecoderTraining
+from .settings import DecoderTraining, OptimizerName
 from .teachers import PublishedTeacher, Teacher
 
 
@@ -30,7 +28,7 @@ class NemtPublishedExplainer(NemExplainer):
         *,
         steps: int = 400,
         batch_size: int = 32,
-        optimizer: Literal["adamw", "prodigy"] = "adamw",
+        optimizer: OptimizerName = "adamw",
         learning_rate: float = 4e-3,
         weight_decay: float = 0.01,
         augment: AugmentName = "flips",

@@ -81,7 +81,8 @@ def probability_terms(
             delete or preserve, and the area term alone teaches an empty mask.
 
     Returns:
-        Terms. Others count for leakage where their probability is above one half: in a multiclass image, none.
+        Terms. Others count for leakage where their probability is above one half: in a multiclass image none, but the
+        predicted class where the target is present and another one.
 
     References:
         Møller et al., NLDL 2025, eq. for NEMt. Deviates from the paper: the paper squares the unsigned change of the

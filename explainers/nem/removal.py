@@ -1,7 +1,7 @@
 """What removed pixels become while a decoder is trained: a mixture, so that no fill's artifacts are learned."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ answers for want of evidence) nothing that is removed lowers the score, unless t
 something else: a decoder that is taught on such a fill learns to draw. The pixels of another image speak for something
 else, and take the place of such a fill wherever ``other`` is among the names.
 """
+REMOVALS: tuple[RemovalName, ...] = (*get_args(FillName), "other")
 
 
 def draw_removals(

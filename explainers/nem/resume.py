@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from ..artefact import load_artefact, save_artefact
+from ..artefact import OtherVersionError, load_artefact, save_artefact
 
 _FORMAT, _VERSION = "xaibench unfinished decoder", 5
 
@@ -100,12 +100,15 @@ def load_state(
         schedule: Takes its place in the cycle.
 
     Returns:
-        Progress and the best tensors; None if the file is of another training, and nothing was changed.
+        Progress and the best tensors; None if the file is of another training or version, and nothing was changed.
 
     Raises:
         InputError: If the file cannot be read.
     """
-    tensors, description = load_artefact(path, wanted_format=_FORMAT, wanted_version=_VERSION)
+    try:
+        tensors, description = load_artefact(path, wanted_format=_FORMAT, wanted_version=_VERSION)
+    except OtherVersionError:
+        return None
     if description["identity"] != identity:
         return None
     device = next(network.parameters()).device

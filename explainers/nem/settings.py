@@ -1,11 +1,13 @@
 """Settings of a fit."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-from ...datasets import InputError
+from ...datasets import InputError, closest_match
 from ..augmentation import AugmentName
-from .removal import RemovalName
+from .removal import REMOVALS, RemovalName
+
+OptimizerName = Literal["adamw", "prodigy"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +54,7 @@ class DecoderTraining:
 
     steps: int = 400
     batch_size: int = 32
-    optimizer: Literal["adamw", "prodigy"] = "adamw"
+    optimizer: OptimizerName = "adamw"
     learning_rate: float = 4e-3
     weight_decay: float = 0.01
     area_weights: tuple[float, float] = (1.0, 6.0)
@@ -77,6 +79,7 @@ class DecoderTraining:
         return self.removals if self.patterns and "other" in self.removals else ()
 
     def __post_init__(self) -> None:
+        self._check_names()
         for name in ("steps", "batch_size", "patience", "members"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; wanted at least 1")
@@ -101,4 +104,13 @@ class DecoderTraining:
                 f"score_temperatures are {list(self.score_temperatures)}; wanted at least one, each more than 0"
             )
         if not self.removals:
-            raise InputError("removals is empty; wanted at least one of mean, image_mean, blur, noise, other")
+            raise InputError(f"removals is empty; wanted at least one of {', '.join(REMOVALS)}")
+
+    def _check_names(self) -> None:
+        known = [
+            ("optimizer", self.optimizer, get_args(OptimizerName)),
+            ("augment", self.augment, get_args(AugmentName)),
+        ]
+        for setting, name, names in (*known, *(("removals", removal, REMOVALS) for removal in self.removals)):
+            if name not in names:
+                raise InputError(f"{setting}: unknown {name!r}; {closest_match(str(name), list(names))}")

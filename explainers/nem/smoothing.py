@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv1d, conv2d, interpolate, pad
 
-from ...datasets import InputError
+from ...datasets import InputError, closest_match
 from ..separable import along_both_sides, line_matrix
 
 SmoothingName = Literal["none", "box", "gaussian", "random"]
@@ -32,9 +32,11 @@ class Smoothing(nn.Module):
                 either side.
 
         Raises:
-            InputError: If sigma is not above 0.
+            InputError: If there is no such operator, or sigma is not above 0.
         """
         super().__init__()
+        if kind not in get_args(SmoothingName):
+            raise InputError(f"smoothing: unknown {kind!r}; {closest_match(kind, list(get_args(SmoothingName)))}")
         if not sigma > 0:
             raise InputError(f"the smoothing's standard deviation is {sigma} pixels; wanted more than 0")
         self.kind: SmoothingName = kind

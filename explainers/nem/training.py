@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ...datasets import fingerprint
 from ..augmentation import augmented
 from ..fitted import FitRequest
 from ..schedule import one_cycle
@@ -39,7 +40,8 @@ def train_decoder(
 ) -> Progress:
     """Fit the decoder in place; the classifier is left as it is.
 
-    A training that was killed and goes on from its checkpoint ends with the same bytes as one that was not.
+    A training that was killed and goes on from its checkpoint ends with the same bytes as one that was not. (On a GPU,
+    where sums have no fixed order, it differs from that one as one that was not killed does.)
 
     Args:
         network: Decoder and smoothing, on the classifier's device.
@@ -59,13 +61,12 @@ def train_decoder(
     checkpoint, started = request.checkpoint, perf_counter()
     device = teacher.classifier.device
     indices, held_out = _split(request, settings=settings, seed=seed)
+    identity = fingerprint([request.identity, network.layers])
     optimizer = decoder_optimizer(network, settings)
     schedule = one_cycle(optimizer, learning_rate=settings.learning_rate, steps=settings.steps)
     state, best = Progress(), copy.deepcopy(network.state_dict())
     if checkpoint is not None and checkpoint.is_file():
-        found = load_state(
-            checkpoint, identity=request.identity, network=network, optimizer=optimizer, schedule=schedule
-        )
+        found = load_state(checkpoint, identity=identity, network=network, optimizer=optimizer, schedule=schedule)
         state, best = (state, best) if found is None else found
     epoch = teacher.epoch(indices)
     interval = max(1, settings.steps // _VALIDATIONS)
@@ -119,7 +120,7 @@ def train_decoder(
             if checkpoint is not None:
                 save_state(
                     checkpoint,
-                    identity=request.identity,
+                    identity=identity,
                     network=network,
                     best=best,
                     optimizer=optimizer,

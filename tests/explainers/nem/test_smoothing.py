@@ -110,3 +110,8 @@ def test_maps_are_enlarged_after_they_are_smoothed(kind, is_training):
     smooth.generator = torch.Generator().manual_seed(0)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         torch.testing.assert_close(smooth(maps, size=(31, 40)), wanted)
+
+
+def test_an_unknown_operator_is_refused():
+    with pytest.raises(InputError, match="smoothing: unknown 'gausian'; did you mean 'gaussian'"):
+        Smoothing("gausian", sigma=1.0)

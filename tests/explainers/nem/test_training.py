@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from xaibench.datasets import InputError, Task
-from xaibench.explainers import NemtExplainer
+from xaibench.explainers import Classifier, NemtExplainer, fitted
 from xaibench.explainers.classifiers import output_spread
-from xaibench.explainers.nem import training
+from xaibench.explainers.nem import resume, training
 from xaibench.explainers.nem.batches import loaded, split_indices, step_indices, stream
 from xaibench.explainers.nem.judging import frozen_parameters
 from xaibench.explainers.nem.settings import DecoderTraining
@@ -16,6 +16,7 @@ from xaibench.explainers.nem.settings import DecoderTraining
 from .kills import Killed, kill_at
 
 QUICK = {"steps": 20, "batch_size": 3, "widths": (6, 4)}
+QUICKER = {**QUICK, "steps": 4}
 
 
 def test_frozen_parameters_get_no_gradient_and_their_switches_back(classifier, make_batch, untouched):
@@ -84,6 +85,19 @@ def test_settings_that_cannot_be_used_are_refused(changes):
         DecoderTraining(**changes)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"optimizer": "sgd"}, "optimizer: unknown 'sgd'; known: adamw, prodigy"),
+        ({"augment": "flip"}, "augment: unknown 'flip'; did you mean 'flips'"),
+        ({"removals": ("mean", "blurr")}, "removals: unknown 'blurr'; did you mean 'blur'"),
+    ],
+)
+def test_unknown_names_are_refused(changes, message):
+    with pytest.raises(InputError, match=message):
+        DecoderTraining(**changes)
+
+
 def test_nothing_to_remove_pixels_with_is_refused():
     with pytest.raises(InputError, match="removals is empty; wanted at least one of mean"):
         DecoderTraining(removals=())
@@ -141,6 +155,50 @@ def test_a_checkpoint_of_another_fit_is_not_used(classifier, make_blobs, make_ba
     other.fit(blobs, checkpoint=checkpoint)
     alone.fit(blobs)
     assert torch.equal(batch.explained_by(other), batch.explained_by(alone))
+
+
+def killed(monkeypatch, explainer: NemtExplainer, blobs, checkpoint) -> None:
+    """A fit that left an unfinished one."""
+    with monkeypatch.context() as patched:
+        kill_at(patched, 3)
+        with pytest.raises(Killed):
+            explainer.fit(blobs, checkpoint=checkpoint)
+    assert checkpoint.is_file()
+
+
+def n_steps_of(monkeypatch, explainer: NemtExplainer, blobs, checkpoint) -> int:
+    """How many steps a fit takes from what it finds there."""
+    with monkeypatch.context() as patched:
+        steps = kill_at(patched, 99)
+        explainer.fit(blobs, checkpoint=checkpoint)
+    return len(steps)
+
+
+def test_an_unfinished_fit_of_another_version_begins_anew(classifier, make_blobs, tmp_path, monkeypatch):
+    blobs, checkpoint = make_blobs(n_images=30), tmp_path / "unfinished"
+    explainer = NemtExplainer(classifier, **QUICKER)
+    killed(monkeypatch, explainer, blobs, checkpoint)
+    assert n_steps_of(monkeypatch, explainer, blobs, checkpoint) == 2
+    for module, name in ((resume, "_VERSION"), (fitted, "__version__")):
+        killed(monkeypatch, explainer, blobs, checkpoint)
+        with monkeypatch.context() as patched:
+            patched.setattr(module, name, 99)
+            assert n_steps_of(patched, explainer, blobs, checkpoint) == 4
+
+
+def test_an_unfinished_fit_on_other_layers_begins_anew(classifier, make_blobs, tmp_path, monkeypatch):
+    blobs, checkpoint = make_blobs(n_images=30), tmp_path / "unfinished"
+    killed(monkeypatch, NemtExplainer(classifier, **QUICKER), blobs, checkpoint)
+    others = Classifier(
+        classifier.module,
+        task=classifier.task,
+        output_names=classifier.output_names,
+        image_size=classifier.image_size,
+        feature_layers=classifier.feature_layers[:-1],
+    )
+    assert others.fingerprint == classifier.fingerprint
+    explainer = NemtExplainer(others, **QUICKER)
+    assert n_steps_of(monkeypatch, explainer, blobs, checkpoint) == 4
 
 
 def validated(monkeypatch, classifier, blobs, losses, **settings) -> NemtExplainer:
