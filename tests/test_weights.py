@@ -113,8 +113,9 @@ def test_a_finding_that_is_absent_has_an_empty_map(shipped: Shipped) -> None:
         areas = (1 - torch.exp(-maps)).mean(dim=(1, 2))  # of the mask that a map stands for
         absent.append(areas[sample.outputs == 0])
         present.append(areas[sample.outputs == 1])
-    # Two in a hundred may be findings that the classifier sees where there are none.
-    assert torch.cat(absent).quantile(0.98) < 0.02 < torch.cat(present).median()
+    assert torch.cat(absent).mean() < 0.002
+    # Two in a hundred may be findings that the classifier sees where there are none, and more those that it misses.
+    assert torch.cat(absent).quantile(0.98) < 0.02 < torch.cat(present).quantile(0.25)
 
 
 @pytest.mark.slow  # trains two networks: about fifteen minutes
