@@ -54,7 +54,8 @@ def asked_by_pattern(
         classifier: A multiclass classifier.
         dataset: Images of one size; labels are not read.
         names: Removals.
-        indices: Positions of the images to choose from; up to 128 are looked at.
+        indices: Positions of the images to choose from, those that come more than once with better chances; up to 128
+            different ones are looked at.
         progress: Whether to show a progress bar.
 
     Returns:
@@ -64,7 +65,8 @@ def asked_by_pattern(
     found = _Found()
     fills: list[FillName] = [name for name in dict.fromkeys(names) if name != "other"]
     generator = torch.Generator().manual_seed(0)
-    order = [indices[place] for place in torch.randperm(len(indices), generator=generator)[:_IMAGES].tolist()]
+    shuffled = [indices[place] for place in torch.randperm(len(indices), generator=generator).tolist()]
+    order = list(dict.fromkeys(shuffled))[:_IMAGES]  # a second look at an image says nothing new
     batches = [order[start : start + _BATCH] for start in range(0, len(order), _BATCH)]
     for batch in tqdm(batches, desc="looking for want of evidence", unit="batch", disable=not progress):
         images = load_images(dataset, batch).to(classifier.device)

@@ -136,6 +136,11 @@ def test_of_a_class_with_few_images_nothing_is_said():
     assert asked(Rough(blueness=200.0), indices=[0, 2, 4, 6, *range(1, 40, 2)])["other"] == [False, False, False]
 
 
+def test_an_image_that_comes_more_than_once_is_looked_at_once():
+    few = [0, 2, 4, 6] * 9
+    assert asked(Rough(blueness=200.0), indices=[*few, *range(1, 40, 2)])["other"] == [False, False, False]
+
+
 @pytest.mark.parametrize(
     ("own", "other", "tells"),
     [
