@@ -177,6 +177,7 @@ class FittedExplainer(Explainer):
         explainer._tensors = {name: tensor.to(classifier.device) for name, tensor in tensors.items()}
         with preserved_random_state():  # initial weights that may be drawn there are replaced at once
             explainer._restore(explainer._tensors)
+        explainer._check_record(record)
         explainer._record = record
         return explainer
 
@@ -201,6 +202,16 @@ class FittedExplainer(Explainer):
     @abstractmethod
     def _restore(self, tensors: dict[str, Tensor]) -> None:
         """Become the explainer that learned these tensors, which are on the classifier's device."""
+
+    def _check_record(self, record: dict[str, Any]) -> None:
+        """Refuse what was stored if it does not suit how the classifier, the right one, is read; after `_restore`.
+
+        Args:
+            record: Of the fit.
+
+        Raises:
+            InputError: If it does not suit.
+        """
 
     @abstractmethod
     def _settings(self) -> dict[str, Any]:

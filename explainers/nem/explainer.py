@@ -132,7 +132,7 @@ class NemExplainer(FittedExplainer):
             seed=self.seed,
         )
         parameters = sum(parameter.numel() for parameter in network.parameters())
-        return dict(network.state_dict()), {**facts, "parameters": parameters}
+        return dict(network.state_dict()), {**facts, "parameters": parameters, "layers": list(network.layers)}
 
     def _restore(self, tensors: dict[str, Tensor]) -> None:
         network = self._build()
@@ -147,6 +147,15 @@ class NemExplainer(FittedExplainer):
         # The layout in which small convolutions are fastest; a network that learns must not have it (see `to_device`).
         self._network = network.to(self.classifier.device).to(memory_format=torch.channels_last)
         self._logits = Replayed(partial(_logits_of, self._network), channels_last=_FEATURES)
+
+    def _check_record(self, record: dict[str, Any]) -> None:
+        layers = list(self._network.layers) if self._network is not None else []
+        fitted_on = record.get("layers", layers)  # earlier files do not say it
+        if fitted_on != layers:
+            raise InputError(
+                f"the decoder was fitted on the layers {', '.join(fitted_on)}, the classifier's feature_layers give "
+                f"{', '.join(layers)}; name those it was fitted on, or fit it on these"
+            )
 
     def _settings(self) -> dict[str, Any]:
         facts = {

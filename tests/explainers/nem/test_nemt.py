@@ -275,6 +275,29 @@ def test_the_same_classifier_with_other_layers_is_refused(fitted, tmp_path):
         NemtExplainer.load(path, other)
 
 
+def test_other_layers_of_the_same_shapes_are_refused(blobs, tmp_path):
+    class Twins(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fine, self.first = nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.Conv2d(4, 6, 3, stride=2, padding=1)
+            self.second, self.head = nn.Conv2d(6, 6, 3, padding=1), nn.Linear(6, 3)
+
+        def forward(self, images):
+            return self.head(self.second(self.first(self.fine(images))).mean(dim=(2, 3)))
+
+    module = Twins()
+
+    def reading(*layers: str) -> Classifier:
+        return Classifier(module, task="multiclass", output_names="abc", image_size=32, feature_layers=layers)
+
+    explainer = NemtExplainer(reading("fine", "first"), **QUICK)
+    explainer.fit(blobs)
+    explainer.save(tmp_path / "decoder.safetensors")
+    NemtExplainer.load(tmp_path / "decoder.safetensors", reading("fine", "first"))
+    with pytest.raises(InputError, match=r"fitted on the layers fine, first, .* give fine, second"):
+        NemtExplainer.load(tmp_path / "decoder.safetensors", reading("fine", "second"))
+
+
 def test_other_files_are_refused(shared_classifier, tmp_path):
     with pytest.raises(InputError, match="no file"):
         NemtExplainer.load(tmp_path / "nowhere", shared_classifier)
