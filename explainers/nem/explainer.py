@@ -16,7 +16,7 @@ from .ensemble import train_ensemble
 from .network import MaskNetwork, decoder_inputs
 from .replay import Replayed
 from .settings import DecoderTraining
-from .smoothing import SmoothingName
+from .smoothing import SmoothingName, check_smoothing
 from .teachers import Teacher
 
 # Images with sides above this get masks at a quarter of their resolution, smaller ones at half.
@@ -75,6 +75,7 @@ class NemExplainer(FittedExplainer):
         self.detail = detail
         self.contrast = contrast
         self.level = level
+        check_smoothing(smoothing)
         if not -4 < level < 4:
             raise InputError(f"level is {level}; wanted more than -4 and less than 4, where the decoder's logits lie")
         if not widths or min(widths) < 1:

@@ -14,8 +14,8 @@ def repeated_patches(images: Tensor, logits: Tensor) -> Tensor:
     """The patch of each image on which its mask lies most, mirrored again and again over the whole image.
 
     What speaks for something in the image then speaks for it everywhere: no pixel of another image hides it by where
-    it lies. (An image that was asked about what it does not show has no such patch, and gives any. Asking images that show
-    it alone was no better: docs/nemt.md, lesson 23.)
+    it lies. (An image that was asked about what it does not show has no such patch, and gives any; to do without those
+    was no better, docs/nemt.md, lesson 23.)
 
     Args:
         images: (B, C, H, W).

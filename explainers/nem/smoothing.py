@@ -35,8 +35,7 @@ class Smoothing(nn.Module):
             InputError: If there is no such operator, or sigma is not above 0.
         """
         super().__init__()
-        if kind not in get_args(SmoothingName):
-            raise InputError(f"smoothing: unknown {kind!r}; {closest_match(kind, list(get_args(SmoothingName)))}")
+        check_smoothing(kind)
         if not sigma > 0:
             raise InputError(f"the smoothing's standard deviation is {sigma} pixels; wanted more than 0")
         self.kind: SmoothingName = kind
@@ -69,6 +68,17 @@ class Smoothing(nn.Module):
         window = torch.rand(2 * radius + 1, 2 * radius + 1, generator=self.generator).to(maps.device)
         padded = pad(maps, (radius, radius, radius, radius), mode="replicate")
         return conv2d(padded, (window / window.sum())[None, None])
+
+
+def check_smoothing(name: str) -> None:
+    """Refuse a name that is not one of `SmoothingName`.
+
+    Raises:
+        InputError: With the one that may be meant.
+    """
+    known = list(get_args(SmoothingName))
+    if name not in known:
+        raise InputError(f"smoothing: unknown {name!r}; {closest_match(name, known)}")
 
 
 def _radius(kind: SmoothingName, sigma: float) -> int:

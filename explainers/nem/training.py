@@ -40,8 +40,8 @@ def train_decoder(
 ) -> Progress:
     """Fit the decoder in place; the classifier is left as it is.
 
-    A training that was killed and goes on from its checkpoint ends with the same bytes as one that was not. (On a GPU,
-    where sums have no fixed order, it differs from that one as one that was not killed does.)
+    A training that was killed and goes on from its checkpoint ends with the same bytes as one that was not; on a CPU,
+    that is: a GPU sums in no fixed order, and no two trainings there are alike.
 
     Args:
         network: Decoder and smoothing, on the classifier's device.

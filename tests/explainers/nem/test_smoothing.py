@@ -8,6 +8,7 @@ from scipy.ndimage import gaussian_filter, uniform_filter
 from torch.nn.functional import interpolate
 
 from xaibench.datasets import InputError
+from xaibench.explainers import NemtExplainer
 from xaibench.explainers.nem.smoothing import Smoothing, SmoothingName
 
 
@@ -112,6 +113,7 @@ def test_maps_are_enlarged_after_they_are_smoothed(kind, is_training):
         torch.testing.assert_close(smooth(maps, size=(31, 40)), wanted)
 
 
-def test_an_unknown_operator_is_refused():
-    with pytest.raises(InputError, match="smoothing: unknown 'gausian'; did you mean 'gaussian'"):
-        Smoothing("gausian", sigma=1.0)
+def test_an_unknown_operator_is_refused(make_classifier):
+    for make in (Smoothing, lambda name, *, sigma: NemtExplainer(make_classifier(), smoothing=name)):
+        with pytest.raises(InputError, match="smoothing: unknown 'gausian'; did you mean 'gaussian'"):
+            make("gausian", sigma=1.0)
