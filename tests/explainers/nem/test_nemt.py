@@ -465,7 +465,7 @@ def test_small_and_large_images(make_classifier, make_blobs, side):
 
 
 def test_another_network_gets_another_decoder_and_map(make_classifier, blobs, make_batch):
-    """Parameter randomization, the retrained mask: what the decoder learned is about this classifier."""
+    """That the network makes the difference, and not the fit, is for tests/benchmarks/randomized_refits.py to show."""
     batch, maps = make_batch(), []
     for seed in (0, 1):
         explainer = NemtExplainer(make_classifier(seed=seed), **QUICK)
