@@ -107,10 +107,11 @@ class DecoderTraining:
             raise InputError(f"removals is empty; wanted at least one of {', '.join(REMOVALS)}")
 
     def _check_names(self) -> None:
-        known = [
-            ("optimizer", self.optimizer, get_args(OptimizerName)),
-            ("augment", self.augment, get_args(AugmentName)),
-        ]
-        for setting, name, names in (*known, *(("removals", removal, REMOVALS) for removal in self.removals)):
-            if name not in names:
-                raise InputError(f"{setting}: unknown {name!r}; {closest_match(str(name), list(names))}")
+        for setting, chosen, known in (
+            ("optimizer", (self.optimizer,), get_args(OptimizerName)),
+            ("augment", (self.augment,), get_args(AugmentName)),
+            ("removals", self.removals, REMOVALS),
+        ):
+            for name in chosen:
+                if name not in known:
+                    raise InputError(f"{setting}: unknown {name!r}; {closest_match(str(name), list(known))}")

@@ -7,13 +7,11 @@ that of a fit with another seed on the trained network, and that of the decoder 
 
 import argparse
 
-from torch import Tensor
-
 from xaibench.benchmark.cpu import prepare_cpu
 from xaibench.benchmark.metrics.parameter_randomization import randomized
 from xaibench.benchmark.metrics.similarity import rank_similarity
 from xaibench.datasets import Case, CaseBatch, SyntheticLesions, TargetRule, targets_of
-from xaibench.explainers import Classifier, NemtExplainer, load_classifier
+from xaibench.explainers import Classifier, Explainer, NemtExplainer, load_classifier
 
 NAME = "builtin:lesions_multilabel"
 
@@ -52,21 +50,15 @@ def main() -> None:
     first = fitted(classifier, seed=0)
     maps = first.explain(batch.images, batch.targets)
 
-    def compare(name: str, others: Tensor) -> None:
-        similarity = rank_similarity(maps, others)
+    def compare(name: str, other: Explainer) -> None:
+        similarity = rank_similarity(maps, other.explain(batch.images, batch.targets))
         print(f"{name}: rank correlation {similarity.mean():.3f} (n = {len(similarity)})", flush=True)
 
-    compare("another seed, the same network", fitted(classifier, seed=1).explain(batch.images, batch.targets))
+    compare("another seed, the same network", fitted(classifier, seed=1))
     for stage, copy in enumerate(randomized(first, order="top_down", stages=arguments.stages), start=1):
-        refitted = fitted(copy.classifier, seed=0)
-        compare(
-            f"{stage} of {arguments.stages} stages randomized, fitted anew",
-            refitted.explain(batch.images, batch.targets),
-        )
-        compare(
-            f"{stage} of {arguments.stages} stages randomized, decoder as it was",
-            copy.explain(batch.images, batch.targets),
-        )
+        randomization = f"{stage} of {arguments.stages} stages randomized"
+        compare(f"{randomization}, fitted anew", fitted(copy.classifier, seed=0))
+        compare(f"{randomization}, decoder as it was", copy)
 
 
 if __name__ == "__main__":
