@@ -161,24 +161,28 @@ class Explainer(ABC):
         """Compute attributions of a control that sees the annotated regions."""
         raise NotImplementedError
 
-    def _check(self, images: Tensor, targets: Tensor, gt_masks: Tensor | None) -> None:
+    def _check(self, images: Tensor, targets: Tensor | None, gt_masks: Tensor | None) -> None:
+        """Refuse what cannot be explained; targets are None where the plugin is to choose them."""
         name, channels = type(self).__name__, self.classifier.channels
         if images.ndim != 4 or images.shape[1] != channels or images.dtype != torch.float32 or not len(images):
             raise InputError(
                 f"{name}: images are {images.dtype} {tuple(images.shape)}; "
                 f"wanted float32 (B, {channels}, H, W) in [0, 1], B at least 1"
             )
-        if targets.shape != (len(images),) or targets.dtype != torch.int64:
-            raise InputError(
-                f"{name}: targets are {targets.dtype} {tuple(targets.shape)}; wanted int64 ({len(images)},)"
-            )
+        if targets is not None:
+            self._check_targets(targets, len(images))
+        wanted = (len(images), *images.shape[-2:])
+        if gt_masks is not None and (tuple(gt_masks.shape) != wanted or gt_masks.dtype != torch.bool):
+            raise InputError(f"{name}: gt_masks are {gt_masks.dtype} {tuple(gt_masks.shape)}; wanted bool {wanted}")
+
+    def _check_targets(self, targets: Tensor, n_images: int) -> None:
+        name = type(self).__name__
+        if targets.shape != (n_images,) or targets.dtype != torch.int64:
+            raise InputError(f"{name}: targets are {targets.dtype} {tuple(targets.shape)}; wanted int64 ({n_images},)")
         n_outputs = len(self.classifier.output_names)
         lowest, highest = int(targets.min()), int(targets.max())
         if lowest < 0 or highest >= n_outputs:
             raise InputError(f"{name}: targets reach from {lowest} to {highest}; wanted 0 to {n_outputs - 1}")
-        wanted = (len(images), *images.shape[-2:])
-        if gt_masks is not None and (tuple(gt_masks.shape) != wanted or gt_masks.dtype != torch.bool):
-            raise InputError(f"{name}: gt_masks are {gt_masks.dtype} {tuple(gt_masks.shape)}; wanted bool {wanted}")
 
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")

@@ -6,7 +6,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from .folded import FoldedStage
 
 
 class _Stage(nn.Module):
@@ -28,21 +29,14 @@ class _Stage(nn.Module):
         merged: Tensor = self.merge(self.from_skip(skip).add_(enlarged))
         return merged
 
-    def fold(self) -> None:
-        """Let the convolutions do what the norms of a stage in evaluation mode do."""
-        norm = cast(nn.BatchNorm2d, self.merge[0])
-        with torch.no_grad():
-            factor = norm.weight / torch.sqrt(cast(Tensor, norm.running_var) + norm.eps)
-            self.from_coarse.weight.mul_(factor[:, None, None, None])
-        # The shift of a sum comes with one of its summands.
-        self.from_skip = fuse_conv_bn_eval(self.from_skip, norm)
-        merge: list[nn.Module] = [nn.ReLU(inplace=True)]
-        for convolution, its_norm in zip(self.merge[2::3], self.merge[3::3], strict=True):
-            merge += [
-                fuse_conv_bn_eval(cast(nn.Conv2d, convolution), cast(nn.BatchNorm2d, its_norm)),
-                nn.ReLU(inplace=True),
-            ]
-        self.merge = nn.Sequential(*merge)
+    def folded(self) -> FoldedStage:
+        """What the stage computes in evaluation mode, without norms."""
+        norm, _, *rest = self.merge
+        convolutions = cast(list[nn.Conv2d], rest[0::3])
+        norms = cast(list[nn.BatchNorm2d], rest[1::3])
+        return FoldedStage(
+            self.from_coarse, self.from_skip, cast(nn.BatchNorm2d, norm), zip(convolutions, norms, strict=True)
+        )
 
 
 class MaskDecoder(nn.Module):
@@ -78,8 +72,7 @@ class MaskDecoder(nn.Module):
 
     def fold_norms(self) -> None:
         """Spare the norms, once and for all: for use in evaluation mode alone, with the last digits of other sums."""
-        for stage in self.stages:
-            cast(_Stage, stage).fold()
+        self.stages = nn.ModuleList(cast(_Stage, stage).folded() for stage in self.stages)
 
     def forward(self, features: Sequence[Tensor], targets: Tensor) -> Tensor:
         """Mask logits of the targets.

@@ -21,8 +21,6 @@ from .teachers import Teacher
 
 # Images with sides above this get masks at a quarter of their resolution, smaller ones at half.
 _SMALL_SIDE = 96
-# Among the arguments of `_logits_of`.
-_FEATURES = slice(2, None)
 
 
 class NemExplainer(FittedExplainer):
@@ -85,7 +83,7 @@ class NemExplainer(FittedExplainer):
         if not contrast > 0:
             raise InputError(f"contrast is {contrast}; wanted more than 0")
         self._network: MaskNetwork | None = None
-        self._logits: Replayed | None = None
+        self._maps: Replayed | None = None
 
     @classmethod
     def unsupported(cls, classifier: Classifier) -> str | None:
@@ -109,20 +107,20 @@ class NemExplainer(FittedExplainer):
         Raises:
             InputError: If it is not fitted, images or targets have another shape or dtype, or targets another range.
         """
-        self._check(images, torch.zeros(len(images), dtype=torch.int64) if targets is None else targets, None)
+        self._check(images, targets, None)
         return self._attributions_and_scores(images, targets)
 
     def _attribute(self, images: Tensor, targets: Tensor) -> Tensor:
         return self._attributions_and_scores(images, targets)[0]
 
     def _attributions_and_scores(self, images: Tensor, targets: Tensor | None) -> tuple[Tensor, Tensor]:
-        if self._network is None or self._logits is None:
+        if self._network is None or self._maps is None:
             raise self._not_fitted()
         with torch.no_grad():
             outputs, features = self.classifier.logits_and_features(images, layers=self._network.layers)
             chosen = self._mask_index(outputs.argmax(dim=1) if targets is None else targets)
-            logits = self._logits(images, chosen.to(images.device), *features)
-            return self._network.attributions(logits), self.classifier.scores_from_logits(outputs)
+            maps = self._maps(images, chosen.to(images.device), *features)
+            return maps, self.classifier.scores_from_logits(outputs)
 
     def _fit(self, request: FitRequest) -> tuple[dict[str, Tensor], dict[str, Any]]:
         network, facts = train_ensemble(
@@ -147,7 +145,7 @@ class NemExplainer(FittedExplainer):
         network.eval().decoder.fold_norms()
         # The layout in which small convolutions are fastest; a network that learns must not have it (see `to_device`).
         self._network = network.to(self.classifier.device).to(memory_format=torch.channels_last)
-        self._logits = Replayed(partial(_logits_of, self._network), channels_last=_FEATURES)
+        self._maps = Replayed(partial(_maps_of, self._network))
 
     def _check_record(self, record: dict[str, Any]) -> None:
         layers = list(self._network.layers) if self._network is not None else []
@@ -206,6 +204,6 @@ class NemExplainer(FittedExplainer):
         return torch.zeros_like(targets)
 
 
-def _logits_of(network: MaskNetwork, images: Tensor, targets: Tensor, *features: Tensor) -> Tensor:
-    """`MaskNetwork.logits` of tensors alone, as recordings want it."""
-    return network.logits(features, targets, images=images)
+def _maps_of(network: MaskNetwork, images: Tensor, targets: Tensor, *features: Tensor) -> Tensor:
+    """The maps at use from tensors alone, as recordings want it."""
+    return network.attributions(network.logits(features, targets, images=images))

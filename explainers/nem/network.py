@@ -1,6 +1,7 @@
 """Everything between feature maps and an explanation: decoder, bound, smoothing, detail, temperature."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +10,7 @@ from torch.nn.functional import softplus
 from ..classifiers import Classifier
 from .decoder import MaskDecoder
 from .detail import PixelDetail
+from .replay import side_by_side
 from .smoothing import Smoothing, SmoothingName
 
 # The decoder's logits lie in (-4, 4). Without a bound, training drives them so high that the sigmoid of the best pixels
@@ -79,15 +81,20 @@ class MaskNetwork(nn.Module):
         Returns:
             float32 (B, H, W), in (-4, 4) but for what `PixelDetail` adds.
         """
-        # Smoothing the logits, not the mask, leaves the background of a mask at zero.
-        bounded = _BOUND * torch.tanh(self.decoder(features, targets) / _BOUND)
-        enlarged: Tensor = self.smooth(bounded, size=images.shape[-2:])
         if self.detail is None:
-            return enlarged
+            return self._decoded(features, targets, size=images.shape[-2:])
+        enlarged, detail = side_by_side(
+            lambda: self._decoded(features, targets, size=images.shape[-2:]), partial(self.detail, images, targets)
+        )
         # Where there is no evidence around, a pixel cannot be any: else the order of the background is that of an edge
         # detector, which no classifier has a part in, and deletion in that order draws patterns.
-        detail: Tensor = self.detail(images, targets)
         return torch.addcmul(enlarged, torch.sigmoid(_GATE * enlarged), detail)
+
+    def _decoded(self, features: Sequence[Tensor], targets: Tensor, *, size: Sequence[int]) -> Tensor:
+        # Smoothing the logits, not the mask, leaves the background of a mask at zero.
+        bounded = _BOUND * torch.tanh(self.decoder(features, targets) / _BOUND)
+        enlarged: Tensor = self.smooth(bounded, size=size)
+        return enlarged
 
     def masks(self, logits: Tensor) -> Tensor:
         """Soft masks in [0, 1], 1 is evidence: what blends images in training."""

@@ -2,8 +2,9 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from threading import Lock
 from typing import Any, Literal
 
@@ -17,9 +18,24 @@ from ..separable import matrices_in_use
 _MOST_RECORDINGS = 4
 # Of all inputs, 128 MiB of float32: with more, the GPU is busy for longer than launching takes.
 _MOST_ELEMENTS = 2**25
-_NONE = slice(0)
 # A recording is the process's: nobody else may record meanwhile. And who replays must find the inputs that he copied.
 _one_at_a_time = Lock()
+# Beside the one on which this thread records.
+_second_stream: ContextVar[torch.cuda.Stream | None] = ContextVar("_second_stream", default=None)
+
+
+def side_by_side(first: Callable[[], Tensor], second: Callable[[], Tensor]) -> tuple[Tensor, Tensor]:
+    """Values of two functions that need nothing of each other: in a recording, a GPU runs both at once."""
+    beside = _second_stream.get()
+    if beside is None:
+        return first(), second()
+    main = torch.cuda.current_stream(beside.device)
+    beside.wait_stream(main)
+    with torch.cuda.stream(beside):
+        one = first()
+    other = second()
+    main.wait_stream(beside)
+    return one, other
 
 
 @dataclass(frozen=True)
@@ -31,8 +47,7 @@ class _Recording:
     matrices: list[Tensor]
 
     def __call__(self, inputs: tuple[Tensor, ...]) -> Tensor:
-        for place, value in zip(self.inputs, inputs, strict=True):
-            place.copy_(value)
+        _copy(inputs, to=self.inputs)
         self.graph.replay()
         return self.output.clone()  # the next replay writes over it
 
@@ -50,22 +65,19 @@ class Replayed:
     applied by `along_both_sides`. Settings of torch's arithmetic, such as TF32, are those of the recording.
     """
 
-    def __init__(self, function: Callable[..., Tensor], *, channels_last: slice = _NONE) -> None:
+    def __init__(self, function: Callable[..., Tensor]) -> None:
         """Wrap a function.
 
         Args:
             function: From tensors on one device to a tensor; without gradients.
-            channels_last: Which of its inputs, all (B, C, H, W), it will want in that layout: a recording, which copies
-                its inputs anyway, keeps them in it.
         """
         self._function = function
-        self._channels_last = channels_last
         # None: seen once; False: does not fit into memory.
         self._recordings: OrderedDict[Any, _Recording | Literal[False] | None] = OrderedDict()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies have no recordings: those read the original's tensors."""
-        return partial(type(self), channels_last=self._channels_last), (self._function,)
+        return type(self), (self._function,)
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         """The function's value, a tensor of its own."""
@@ -87,7 +99,7 @@ class Replayed:
     def _recorded_if_it_fits(self, inputs: tuple[Tensor, ...]) -> _Recording | None:
         """A recording, or None where memory does not suffice."""
         try:
-            return _recorded(self._function, inputs, channels_last=self._channels_last)
+            return _recorded(self._function, inputs)
         except torch.cuda.OutOfMemoryError:
             return None
 
@@ -101,27 +113,37 @@ def _can_be_recorded(inputs: tuple[Tensor, ...]) -> bool:
     return torch.cuda.current_stream(device) == torch.cuda.default_stream(device)
 
 
-def _recorded(function: Callable[..., Tensor], inputs: tuple[Tensor, ...], *, channels_last: slice) -> _Recording:
+def _recorded(function: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> _Recording:
     device = inputs[0].device
-    graph, stream = torch.cuda.CUDAGraph(), _recording_stream(device)
-    layouts = [torch.preserve_format] * len(inputs)
-    layouts[channels_last] = [torch.channels_last] * len(inputs[channels_last])
+    graph = torch.cuda.CUDAGraph()
+    stream, beside = _recording_streams(device)
     # Tensors of inference mode could not be written to outside it.
     with torch.inference_mode(False), torch.no_grad(), torch.cuda.device(device):
-        places = tuple(
-            torch.empty_like(value, memory_format=layout) for value, layout in zip(inputs, layouts, strict=True)
-        )
-        for place, value in zip(places, inputs, strict=True):
-            place.copy_(value)
+        places = tuple(torch.empty_like(value) for value in inputs)
+        _copy(inputs, to=places)
         stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            function(*places)  # what is made, loaded or chosen once must be there before
-        with matrices_in_use() as matrices, torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
-            output = function(*places)
+        token = _second_stream.set(beside)
+        try:
+            with torch.cuda.stream(stream):
+                function(*places)  # what is made, loaded or chosen once must be there before
+            with (
+                matrices_in_use() as matrices,
+                torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"),
+            ):
+                output = function(*places)
+        finally:
+            _second_stream.reset(token)
     return _Recording(graph=graph, inputs=places, output=output, matrices=matrices)
 
 
+def _copy(values: tuple[Tensor, ...], *, to: tuple[Tensor, ...]) -> None:
+    """Copy all values, those of one dtype with one launch."""
+    for dtype in {value.dtype for value in values}:
+        alike = [(place, value) for place, value in zip(to, values, strict=True) if value.dtype == dtype]
+        torch._foreach_copy_([place for place, _ in alike], [value for _, value in alike])
+
+
 @cache
-def _recording_stream(device: torch.device) -> torch.cuda.Stream:
-    """One per device: the libraries' workspaces belong to streams, and stay."""
-    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+def _recording_streams(device: torch.device) -> tuple[torch.cuda.Stream, torch.cuda.Stream]:
+    """Two per device: the libraries' workspaces belong to streams, and stay."""
+    return torch.cuda.Stream(device), torch.cuda.Stream(device)  # type: ignore[no-untyped-call]

@@ -1,5 +1,7 @@
 """The decoder: one channel for each target, of which only the one asked for is computed."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 from torch.nn.functional import conv2d, interpolate
@@ -98,15 +100,40 @@ def test_the_finest_stage_has_convolutions_of_its_own(finest):
     assert counts == [2, 2, finest]
 
 
-@pytest.mark.parametrize("finest_convolutions", [1, 2])
-def test_folded_norms_change_last_digits_alone(finest_convolutions):
+def folded_pair(finest_convolutions: int) -> tuple[MaskDecoder, MaskDecoder]:
+    """A decoder whose norms have statistics, and the same one with folded norms."""
     torch.manual_seed(0)
     decoder = MaskDecoder([4, 6, 8], 5, widths=(8, 6), finest_convolutions=finest_convolutions)
     features = [torch.randn(4, channels, side, side) for channels, side in ((4, 12), (6, 6), (8, 3))]
-    targets = torch.tensor([0, 4, 2, 1])
     for _ in range(3):
-        decoder([3 * maps + 1 for maps in features], targets)  # norms get statistics of their own
-    before = decoder.eval()(features, targets)
-    decoder.fold_norms()
-    assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in decoder.modules())
-    assert torch.allclose(decoder(features, targets), before, atol=1e-5)
+        decoder([3 * maps + 1 for maps in features], torch.tensor([0, 4, 2, 1]))
+    for module in decoder.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.normal_(module.weight)
+            torch.nn.init.normal_(module.bias)
+    folded = deepcopy(decoder.eval())
+    folded.fold_norms()
+    assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in folded.modules())
+    return decoder, folded
+
+
+@pytest.mark.parametrize("layout", ["channels first", "channels last", "a part of tokens"])
+@pytest.mark.parametrize("sizes", [[(12, 12), (6, 6), (3, 3)], [(9, 31), (5, 11), (1, 3)], [(7, 7), (7, 7), (1, 1)]])
+@pytest.mark.parametrize("finest_convolutions", [1, 2])
+@torch.no_grad()
+def test_folded_norms_change_last_digits_alone(finest_convolutions, sizes, layout):
+    decoder, folded = folded_pair(finest_convolutions)
+    features = [torch.randn(4, channels, *size) for channels, size in zip((4, 6, 8), sizes, strict=True)]
+    if layout == "channels last":
+        folded = folded.to(memory_format=torch.channels_last)
+        features = [maps.to(memory_format=torch.channels_last) for maps in features]
+    elif layout == "a part of tokens":
+        tokens = [torch.cat([maps.flatten(2), torch.ones(4, maps.shape[1], 1)], dim=2) for maps in features]
+        features = [maps[..., :-1].reshape(old.shape) for maps, old in zip(tokens, features, strict=True)]
+    kept = [maps.clone() for maps in features]
+    targets = torch.tensor([0, 4, 2, 1])
+    found = folded(features, targets)
+    assert found.shape == (4, *sizes[0])
+    assert torch.allclose(found, decoder(kept, targets), atol=1e-4)
+    # They are the classifier's, and others read them as well.
+    assert all(torch.equal(maps, before) for maps, before in zip(features, kept, strict=True))

@@ -12,7 +12,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from xaibench.explainers import EXPLAINERS, NemtExplainer
 from xaibench.explainers.nem import replay
-from xaibench.explainers.nem.replay import Replayed
+from xaibench.explainers.nem.replay import Replayed, side_by_side
 from xaibench.explainers.separable import along_both_sides, line_matrix
 
 on_a_gpu = [
@@ -56,6 +56,20 @@ def test_on_a_cpu_the_function_is_called_every_time():
     assert all(seen is value for seen, value in zip(calls, values, strict=True))
 
 
+def test_outside_a_recording_one_is_computed_after_the_other():
+    order: list[str] = []
+
+    def logged(name: str, value: Tensor) -> Tensor:
+        order.append(name)
+        return value
+
+    values = torch.rand(3), torch.rand(2)
+    found = side_by_side(lambda: logged("first", values[0]), lambda: logged("second", values[1]))
+    assert found[0] is values[0]
+    assert found[1] is values[1]
+    assert order == ["first", "second"]
+
+
 def test_a_copied_explainer_asks_its_own_network(make_classifier, blobs, make_batch):
     explainer = NemtExplainer(make_classifier(), steps=2, batch_size=4, widths=(8,))
     explainer.fit(blobs)
@@ -89,19 +103,40 @@ class TestOnAGpu:
         other_layout = torch.rand(7, 5, device="cuda").T, inputs[1]
         assert graph_launches(lambda: replayed(*other_layout)) == 0
 
-    def test_the_layout_that_is_wanted_is_the_one_that_is_kept(self):
-        layouts = []
+    def test_a_recording_computes_side_by_side(self):
+        streams: list[tuple[torch.cuda.Stream, torch.cuda.Stream]] = []
 
-        def summed(image: Tensor, *maps: Tensor) -> Tensor:
-            layouts.append([value.is_contiguous(memory_format=torch.channels_last) for value in (image, *maps)])
-            return image + sum(maps)
+        def in_two_parts(square: Tensor) -> Tensor:
+            seen = []
 
-        replayed = Replayed(summed, channels_last=slice(1, None))
-        inputs = [torch.rand(2, 3, 8, 8, device="cuda") for _ in range(3)]
-        for _ in range(3):
-            torch.testing.assert_close(replayed(*inputs), sum(inputs))
+            def powers(n: int) -> Tensor:
+                seen.append(torch.cuda.current_stream())
+                result = square
+                for _ in range(n):  # long enough to be overtaken by whoever does not wait
+                    result = result @ square
+                return result
+
+            one, other = side_by_side(lambda: powers(40), lambda: powers(3))
+            streams.append((seen[0], seen[1]))
+            return one - other
+
+        replayed = Replayed(in_two_parts)
+        for seed in range(5):
+            generator = torch.Generator("cuda").manual_seed(seed)
+            square = torch.linalg.qr(torch.randn(512, 512, device="cuda", generator=generator)).Q
+            wanted = torch.linalg.matrix_power(square, 41) - torch.linalg.matrix_power(square, 4)
+            torch.testing.assert_close(replayed(square), wanted, atol=1e-3, rtol=1e-3)
         # As usual; warmed up, recorded.
-        assert layouts == [[False, False, False], [False, True, True], [False, True, True]]
+        assert [first == second for first, second in streams] == [True, False, False]
+
+    def test_inputs_of_any_dtype_and_layout_are_read(self):
+        replayed = Replayed(lambda image, index, view: image[index] + view)
+        for seed in range(5):
+            generator = torch.Generator("cuda").manual_seed(seed)
+            image = torch.rand(6, 3, 4, device="cuda", generator=generator)
+            index = torch.randint(6, (2,), device="cuda", generator=generator)
+            view = torch.rand(2, 4, 5, device="cuda", generator=generator)[..., :3].transpose(1, 2)
+            torch.testing.assert_close(replayed(image, index, view), image[index] + view)
 
     def test_few_shapes_are_kept(self):
         replayed = Replayed(torch.neg)
