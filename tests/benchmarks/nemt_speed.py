@@ -70,6 +70,8 @@ def measure(model: str, arguments: argparse.Namespace, device: torch.device) -> 
     for name in arguments.rivals:
         kind, params = RIVALS[name]
         rival = EXPLAINERS.create(kind, classifier, **params)
+        if device.type == "cuda":
+            rival.explain(some, targets)  # at first kernels are loaded and chosen, which can take longer than the rest
         seconds = timed(lambda: rival.explain(some, targets), device=device).seconds / len(some)  # noqa: B023
         added = max(ratio - 1, 1e-3) * forward
         print(
