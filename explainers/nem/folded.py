@@ -10,7 +10,10 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 class FoldedStage(nn.Module):
-    """A stage whose norms are folded into its convolutions, and whose 1 × 1 convolutions are matrix products."""
+    """A stage whose norms are folded into its convolutions, of which those of 1 × 1 are matrix products.
+
+    On a GPU that of the coarse maps stays a convolution.
+    """
 
     def __init__(
         self,
@@ -29,7 +32,8 @@ class FoldedStage(nn.Module):
         """
         super().__init__()
         coarse, skip = (fuse_conv_bn_eval(convolution, norm) for convolution in (from_coarse, from_skip))
-        # As matrices they keep their layout when the module's changes: large maps need not be copied into that.
+        # Kept as matrices: who asks the module for channels last gets it of the 3 × 3 convolutions alone. The
+        # classifier's maps, which are large, are multiplied in the layout that they have.
         self.from_coarse = nn.Parameter(coarse.weight[:, :, 0, 0])
         self.from_skip = nn.Parameter(skip.weight[:, :, 0, 0].T.contiguous())
         # Both got the shift of the norm; it serves once.
@@ -37,17 +41,20 @@ class FoldedStage(nn.Module):
         self.merge = nn.ModuleList(fuse_conv_bn_eval(convolution, its_norm) for convolution, its_norm in merge)
 
     def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:
-        """Merged maps of the size of ``skip``."""
-        enlarged = interpolate(self._shrunk(coarse), size=skip.shape[-2:], mode="bilinear", align_corners=False)
-        merged = _places(enlarged).baddbmm_(_places(skip), self.from_skip.expand(len(skip), -1, -1))
-        maps = _maps(merged.relu_(), skip.shape[-2:])
-        for convolution in self.merge:
-            maps = _rectified(cast(nn.Conv2d, convolution), maps)
-        return maps
+        """Merged maps of the size of ``skip``, float32, also inside autocast."""
+        with torch.autocast(skip.device.type, enabled=False):
+            enlarged = interpolate(
+                self._shrunk(coarse.float()), size=skip.shape[-2:], mode="bilinear", align_corners=False
+            )
+            merged = _places(enlarged).baddbmm_(_places(skip.float()), self.from_skip.expand(len(skip), -1, -1))
+            maps = _maps(merged.relu_(), skip.shape[-2:])
+            for convolution in self.merge:
+                maps = _rectified(cast(nn.Conv2d, convolution), maps)
+            return maps
 
     def _shrunk(self, coarse: Tensor) -> Tensor:
         if coarse.is_cuda:
-            # Products of few places and many channels, one for each image, leave most of a GPU idle.
+            # The coarsest maps have few places and many channels: a product for each image leaves most of a GPU idle.
             maps = conv2d(coarse, self.from_coarse[:, :, None, None], self.shift)
             return maps.contiguous(memory_format=torch.channels_last)
         places = torch.baddbmm(self.shift, _places(coarse), self.from_coarse.T.expand(len(coarse), -1, -1))
@@ -56,7 +63,7 @@ class FoldedStage(nn.Module):
 
 def _rectified(convolution: nn.Conv2d, maps: Tensor) -> Tensor:
     """The positive part of what a convolution gives; NVIDIA's cuDNN computes both, and adds the bias, in one step."""
-    if torch.version.hip is None and torch.backends.cudnn.is_acceptable(maps):  # type: ignore[no-untyped-call]
+    if _has_one_step(maps):
         return torch.cudnn_convolution_relu(
             maps,
             convolution.weight,
@@ -68,6 +75,14 @@ def _rectified(convolution: nn.Conv2d, maps: Tensor) -> Tensor:
         )
     result: Tensor = convolution(maps)
     return result.relu_()
+
+
+def _has_one_step(maps: Tensor) -> bool:
+    # It does not know torch's switches for algorithms that give the same bits every time.
+    wants_same_bits = torch.backends.cudnn.deterministic or torch.are_deterministic_algorithms_enabled()
+    if wants_same_bits or torch.version.hip is not None:
+        return False
+    return bool(torch.backends.cudnn.is_acceptable(maps))  # type: ignore[no-untyped-call]
 
 
 def _places(maps: Tensor) -> Tensor:

@@ -26,12 +26,15 @@ class MaskNetwork(nn.Module):
 
     Attributes:
         layers: Names of the classifier's layers that are read, fine to coarse.
-        temperature: Scalar factor on the logits of masks; it rises during training.
+        temperature: Factor on the logits of masks; it rises during training. A tensor without dimensions, like the next
+            two: recordings read what it holds, not what it held.
         contrast: Factor on the logits of the map at use.
         level: Logit at which the map at use begins.
     """
 
     temperature: Tensor
+    contrast: Tensor
+    level: Tensor
 
     def __init__(
         self,
@@ -66,8 +69,8 @@ class MaskNetwork(nn.Module):
         self.decoder = MaskDecoder(feature_channels, n_outputs, widths=widths, finest_convolutions=finest_convolutions)
         self.smooth = Smoothing(smoothing, sigma=smoothing_sigma)
         self.register_buffer("temperature", torch.ones(()), persistent=False)
-        self.contrast = contrast
-        self.level = level
+        self.register_buffer("contrast", torch.tensor(float(contrast)), persistent=False)
+        self.register_buffer("level", torch.tensor(float(level)), persistent=False)
         self.detail = None if detail_around is None else PixelDetail(n_outputs, mean_color=detail_around)
 
     def logits(self, features: Sequence[Tensor], targets: Tensor, *, images: Tensor) -> Tensor:

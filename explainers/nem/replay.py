@@ -1,6 +1,6 @@
 """Recorded kernels: what a GPU does again and again, launched at once instead of one by one."""
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -25,16 +25,22 @@ _second_stream: ContextVar[torch.cuda.Stream | None] = ContextVar("_second_strea
 
 
 def side_by_side(first: Callable[[], Tensor], second: Callable[[], Tensor]) -> tuple[Tensor, Tensor]:
-    """Values of two functions that need nothing of each other: in a recording, a GPU runs both at once."""
+    """Values of two functions that need nothing of each other: in a recording, a GPU runs both at once.
+
+    What they read must outlive them both: memory that one gives back is not safe from the other.
+    """
     beside = _second_stream.get()
     if beside is None:
         return first(), second()
     main = torch.cuda.current_stream(beside.device)
     beside.wait_stream(main)
-    with torch.cuda.stream(beside):
-        one = first()
-    other = second()
-    main.wait_stream(beside)
+    try:
+        with torch.cuda.stream(beside):
+            one = first()
+        other = second()
+    finally:
+        # A recording cannot end, not even after an error, before all streams have come back to its own.
+        main.wait_stream(beside)
     return one, other
 
 
@@ -55,14 +61,15 @@ class _Recording:
 class Replayed:
     """A function of tensors; on a GPU its kernels are recorded as a CUDA graph and replayed.
 
-    Launching a light decoder's seventy kernels takes a GPU's host several times as long as the GPU needs to run them.
+    Launching a light decoder's sixty kernels takes a GPU's host several times as long as the GPU needs to run them.
     Inputs of one shape and layout are computed as usual the first time they are seen, recorded the second and replayed
     from then on: a shape that comes once, such as the rest of a folder, is not worth a recording. The function is
     called as it is on a CPU, for large inputs, where memory does not suffice for a recording, under autocast, inside
     somebody else's recording, and on any stream but the default one, whose order keeps replays apart.
 
     What the function does must depend on its inputs' shapes alone, on tensors that stay where they are, and on matrices
-    applied by `along_both_sides`. Settings of torch's arithmetic, such as TF32, are those of the recording.
+    applied by `along_both_sides`; plain numbers that it reads are those of the recording for good. Settings of torch's
+    arithmetic, such as TF32, are those of the recording.
     """
 
     def __init__(self, function: Callable[..., Tensor]) -> None:
@@ -137,10 +144,12 @@ def _recorded(function: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> _R
 
 
 def _copy(values: tuple[Tensor, ...], *, to: tuple[Tensor, ...]) -> None:
-    """Copy all values, those of one dtype with one launch."""
-    for dtype in {value.dtype for value in values}:
-        alike = [(place, value) for place, value in zip(to, values, strict=True) if value.dtype == dtype]
-        torch._foreach_copy_([place for place, _ in alike], [value for _, value in alike])
+    """Copy all values, with one launch those of one dtype whose layout is that of their places."""
+    alike: defaultdict[Any, list[tuple[Tensor, Tensor]]] = defaultdict(list)
+    for place, value in zip(to, values, strict=True):
+        alike[value.dtype, value.stride() == place.stride()].append((place, value))
+    for pairs in alike.values():
+        torch._foreach_copy_([place for place, _ in pairs], [value for _, value in pairs])
 
 
 @cache

@@ -100,7 +100,7 @@ def main() -> None:
             explainer.fit(train)
         for contrast in CONTRASTS if kind == "nemt" else (None,):
             if contrast is not None:
-                explainer._network.contrast = contrast
+                explainer._network.contrast.fill_(contrast)
             lines.append(
                 {
                     "variant": variant,

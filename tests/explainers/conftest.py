@@ -1,6 +1,6 @@
 """Fixtures for explainers: bind, quicken and fit any plugin of the catalog; a batch to explain."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -73,3 +73,12 @@ def build() -> Callable[..., Explainer]:
         return explainer
 
     return build
+
+
+@pytest.fixture
+def exact_arithmetic() -> Iterator[None]:
+    """Without TF32, so that two ways to compute the same on a GPU can be compared."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    yield
+    torch.backends.cudnn.allow_tf32 = before

@@ -8,6 +8,17 @@ from torch.nn.functional import conv2d, interpolate
 
 from xaibench.explainers.nem.decoder import MaskDecoder
 
+DEVICES = [
+    "cpu",
+    pytest.param(
+        "cuda",
+        marks=[
+            pytest.mark.gpu,
+            pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device; none is available"),
+        ],
+    ),
+]
+
 
 def features_of(n: int, *, seed: int = 0) -> list[torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
@@ -100,10 +111,10 @@ def test_the_finest_stage_has_convolutions_of_its_own(finest):
     assert counts == [2, 2, finest]
 
 
-def folded_pair(finest_convolutions: int) -> tuple[MaskDecoder, MaskDecoder]:
+def folded_pair(widths: tuple[int, ...]) -> tuple[MaskDecoder, MaskDecoder]:
     """A decoder whose norms have statistics, and the same one with folded norms."""
     torch.manual_seed(0)
-    decoder = MaskDecoder([4, 6, 8], 5, widths=(8, 6), finest_convolutions=finest_convolutions)
+    decoder = MaskDecoder([4, 6, 8], 5, widths=widths, finest_convolutions=1)
     features = [torch.randn(4, channels, side, side) for channels, side in ((4, 12), (6, 6), (8, 3))]
     for _ in range(3):
         decoder([3 * maps + 1 for maps in features], torch.tensor([0, 4, 2, 1]))
@@ -117,23 +128,49 @@ def folded_pair(finest_convolutions: int) -> tuple[MaskDecoder, MaskDecoder]:
     return decoder, folded
 
 
-@pytest.mark.parametrize("layout", ["channels first", "channels last", "a part of tokens"])
+def tokens_as_maps(maps: torch.Tensor) -> torch.Tensor:
+    """The same values as views of tokens (B, N, C) behind a class token, which transformers give."""
+    tokens = torch.cat([torch.ones(len(maps), 1, maps.shape[1]), maps.flatten(2).transpose(1, 2)], dim=1)
+    return tokens[:, 1:].transpose(1, 2).unflatten(2, maps.shape[2:])
+
+
+LAYOUTS = {
+    "channels first": lambda maps: maps.clone(),
+    "channels last": lambda maps: maps.clone(memory_format=torch.channels_last),
+    "tokens": tokens_as_maps,
+}
+
+
+@pytest.mark.usefixtures("exact_arithmetic")
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("n_images", [1, 4])
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("sizes", [[(12, 12), (6, 6), (3, 3)], [(9, 31), (5, 11), (1, 3)], [(7, 7), (7, 7), (1, 1)]])
-@pytest.mark.parametrize("finest_convolutions", [1, 2])
+@pytest.mark.parametrize("widths", [(8, 6), (1,)])
 @torch.no_grad()
-def test_folded_norms_change_last_digits_alone(finest_convolutions, sizes, layout):
-    decoder, folded = folded_pair(finest_convolutions)
-    features = [torch.randn(4, channels, *size) for channels, size in zip((4, 6, 8), sizes, strict=True)]
-    if layout == "channels last":
-        folded = folded.to(memory_format=torch.channels_last)
-        features = [maps.to(memory_format=torch.channels_last) for maps in features]
-    elif layout == "a part of tokens":
-        tokens = [torch.cat([maps.flatten(2), torch.ones(4, maps.shape[1], 1)], dim=2) for maps in features]
-        features = [maps[..., :-1].reshape(old.shape) for maps, old in zip(tokens, features, strict=True)]
-    kept = [maps.clone() for maps in features]
-    targets = torch.tensor([0, 4, 2, 1])
+def test_folded_norms_change_last_digits_alone(widths, sizes, layout, n_images, device):
+    decoder, folded = folded_pair(widths)
+    decoder, folded = decoder.to(device), folded.to(device).to(memory_format=torch.channels_last)
+    given = [torch.randn(n_images, channels, *size) for channels, size in zip((4, 6, 8), sizes, strict=True)]
+    features = [LAYOUTS[layout](maps).to(device) for maps in given]
+    targets = torch.tensor([0, 4, 2, 1], device=device)[:n_images]
     found = folded(features, targets)
-    assert found.shape == (4, *sizes[0])
-    assert torch.allclose(found, decoder(kept, targets), atol=1e-4)
+    assert found.shape == (n_images, *sizes[0])
+    wanted = decoder([maps.to(device) for maps in given], targets)
+    torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-4)
     # They are the classifier's, and others read them as well.
-    assert all(torch.equal(maps, before) for maps, before in zip(features, kept, strict=True))
+    assert all(torch.equal(maps.cpu(), before) for maps, before in zip(features, given, strict=True))
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@torch.no_grad()
+def test_autocast_does_not_touch_a_folded_decoder(device):
+    folded = folded_pair((8, 6))[1].to(device)
+    features = [torch.randn(2, channels, side, side, device=device) for channels, side in ((4, 12), (6, 6), (8, 3))]
+    targets = torch.tensor([3, 0], device=device)
+    wanted = folded.stages[0](features[2], features[1])
+    with torch.autocast(device, dtype=torch.bfloat16):
+        assert torch.equal(folded.stages[0](features[2], features[1]), wanted)
+        # What autocast has made of the maps before they come here is as welcome.
+        halved = folded([maps.bfloat16() for maps in features], targets)
+    torch.testing.assert_close(halved.float(), folded(features, targets), atol=0.1, rtol=0.1)

@@ -1,7 +1,6 @@
 """Recorded kernels: the same maps, launched at once."""
 
 import pickle
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 
@@ -37,14 +36,6 @@ def graph_launches(call) -> int:
         call()
         torch.cuda.synchronize()
     return sum(event.count for event in profiled.key_averages() if event.key == "cudaGraphLaunch")
-
-
-@pytest.fixture
-def exact_arithmetic() -> Iterator[None]:
-    before = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = False
-    yield
-    torch.backends.cudnn.allow_tf32 = before
 
 
 def test_on_a_cpu_the_function_is_called_every_time():
@@ -175,7 +166,8 @@ class TestOnAGpu:
                 assert torch.equal(replayed(value), -value)
         assert not replayed._recordings
 
-    def test_without_memory_for_a_recording_the_function_is_called(self):
+    @pytest.mark.parametrize("where", ["alone", "first of two", "second of two"])
+    def test_without_memory_for_a_recording_the_function_is_called(self, where):
         are_recorded = []
 
         def needs_much(value: Tensor) -> Tensor:
@@ -184,10 +176,17 @@ class TestOnAGpu:
                 raise torch.cuda.OutOfMemoryError
             return -value
 
-        replayed = Replayed(needs_much)
+        def in_company(value: Tensor) -> Tensor:
+            if where == "alone":
+                return needs_much(value)
+            parts = [lambda: needs_much(value), lambda: torch.zeros_like(value)]
+            return sum(side_by_side(*(parts if where == "first of two" else parts[::-1])))
+
+        replayed = Replayed(in_company)
         value = torch.rand(9, device="cuda")
         for _ in range(4):
             assert torch.equal(replayed(value), -value)
+            assert torch.cuda.current_stream() == torch.cuda.default_stream()
         # Plain; warmed up, failed and plain; plain; plain.
         assert are_recorded == [False, False, True, False, False, False]
         other = Replayed(torch.neg)
@@ -240,6 +239,9 @@ class TestOnAGpu:
             # Where targets lie matters as little as before there were recordings.
             torch.testing.assert_close(explainer.explain(images, targets.cpu()), wanted, rtol=1e-5, atol=1e-6)
         assert graph_launches(lambda: explainer.explain(images, targets)) == 1
+        explainer._network.contrast.fill_(1.5)
+        changed = maps_without_replay(explainer, images, targets)
+        torch.testing.assert_close(explainer.explain(images, targets), changed, rtol=1e-5, atol=1e-6)
 
     @pytest.mark.usefixtures("exact_arithmetic")
     @pytest.mark.parametrize("channels", [1, 3])
