@@ -16,6 +16,14 @@ from xaibench.explainers.classifiers.small_resnet import SmallResNet
 OUTPUTS = ("dark", "bright", "striped")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs a GPU where there is none."""
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="needs a CUDA device; none is available"))
+
+
 class Blobs(Dataset):
     """Grey noise with a square that is dark, bright or striped (regression: its brightness)."""
 

@@ -78,7 +78,7 @@ def _rectified(convolution: nn.Conv2d, maps: Tensor) -> Tensor:
 
 
 def _has_one_step(maps: Tensor) -> bool:
-    # It does not know torch's switches for algorithms that give the same bits every time.
+    # cuDNN's one step does not heed torch's switches for algorithms that give the same bits every time.
     wants_same_bits = torch.backends.cudnn.deterministic or torch.are_deterministic_algorithms_enabled()
     if wants_same_bits or torch.version.hip is not None:
         return False

@@ -26,10 +26,10 @@ class MaskNetwork(nn.Module):
 
     Attributes:
         layers: Names of the classifier's layers that are read, fine to coarse.
-        temperature: Factor on the logits of masks; it rises during training. A tensor without dimensions, like the next
-            two: recordings read what it holds, not what it held.
-        contrast: Factor on the logits of the map at use.
-        level: Logit at which the map at use begins.
+        temperature: Scalar factor on the logits of masks; it rises during training.
+        contrast: Scalar factor on the logits of the map at use. A tensor, like `level`, since recordings read what a
+            tensor holds, and of a plain number what it was.
+        level: Scalar logit at which the map at use begins.
     """
 
     temperature: Tensor

@@ -12,10 +12,7 @@ from xaibench.explainers.nem.removal import draw_removals
 from xaibench.explainers.nem.want_of_evidence import asked_by_pattern
 from xaibench.explainers.randomness import preserved_random_state
 
-pytestmark = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device; none is available"),
-]
+pytestmark = pytest.mark.gpu
 
 NAMES = list(EXPLAINERS)
 

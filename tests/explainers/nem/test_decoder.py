@@ -8,16 +8,7 @@ from torch.nn.functional import conv2d, interpolate
 
 from xaibench.explainers.nem.decoder import MaskDecoder
 
-DEVICES = [
-    "cpu",
-    pytest.param(
-        "cuda",
-        marks=[
-            pytest.mark.gpu,
-            pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device; none is available"),
-        ],
-    ),
-]
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
 
 
 def features_of(n: int, *, seed: int = 0) -> list[torch.Tensor]:

@@ -14,11 +14,6 @@ from xaibench.explainers.nem import replay
 from xaibench.explainers.nem.replay import Replayed, side_by_side
 from xaibench.explainers.separable import along_both_sides, line_matrix
 
-on_a_gpu = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device; none is available"),
-]
-
 
 def doubled_and_summed(first: Tensor, second: Tensor) -> Tensor:
     return 2 * first + second.sum()
@@ -76,7 +71,7 @@ def test_a_copied_explainer_asks_its_own_network(make_classifier, blobs, make_ba
 
 
 class TestOnAGpu:
-    pytestmark = on_a_gpu
+    pytestmark = pytest.mark.gpu
 
     def test_every_call_has_its_own_values(self):
         replayed = Replayed(doubled_and_summed)
